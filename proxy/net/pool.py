@@ -1,0 +1,87 @@
+"""Kept connections to one endpoint, and who waits for the next one.
+
+``assign`` and ``release`` decide without awaiting; the caller of them does the I/O.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, Protocol, TypeVar
+
+from proxy.routing.plan import Endpoint, PoolLimits
+
+
+class Kept(Protocol):
+    """A connection as the pool sees it.  Times in nanoseconds of the monotonic clock."""
+
+    born: int
+    idle_since: int
+    served: int  # requests so far
+
+    def stale(self) -> bool:
+        """Whether bytes or the end of the stream wait unread: then it must not be used."""
+
+    def discard(self) -> None:
+        """Closes it; it will never be offered again."""
+
+
+C = TypeVar("C", bound=Kept)
+W = TypeVar("W")
+
+
+class Pool(Generic[C, W]):
+    """Idle connections (last in, first out, so that the surplus ages away) and waiters in order."""
+
+    __slots__ = (
+        "_age",
+        "_requests",
+        "connections",
+        "endpoint",
+        "idle",
+        "idle_ns",
+        "in_flight",
+        "waiting",
+    )
+
+    def __init__(self, endpoint: Endpoint, limits: PoolLimits) -> None:
+        self.endpoint = endpoint
+        self.idle: list[C] = []
+        self.waiting: deque[W] = deque()
+        self.in_flight = 0
+        self.connections = 0
+        self.configure(limits)
+
+    def configure(self, limits: PoolLimits) -> None:
+        """Takes new limits; they hold from the next release on."""
+        self.idle_ns = int(limits.idle * 1e9)
+        self._age = int(limits.age * 1e9)
+        self._requests = limits.requests
+
+    def assign(self, now: int) -> C | None:
+        """The connection to use, or None: dial a new one.  Discards those that went stale."""
+        idle = self.idle
+        while idle:
+            connection = idle.pop()
+            if now - connection.idle_since < self.idle_ns and not connection.stale():
+                return connection
+            connection.discard()
+        return None
+
+    def release(self, connection: C, now: int) -> bool:
+        """Keeps a connection whose exchange is over; False when it is past its limits."""
+        if connection.served >= self._requests or now - connection.born >= self._age:
+            return False
+        connection.idle_since = now
+        self.idle.append(connection)
+        return True
+
+    def forget(self, connection: C) -> None:
+        """A connection that closed is not offered again."""
+        if connection in self.idle:
+            self.idle.remove(connection)
+
+    def close(self) -> None:
+        """Closes every idle connection: the endpoint left the Plan."""
+        idle, self.idle = self.idle, []
+        for connection in idle:
+            connection.discard()

@@ -1,0 +1,17 @@
+"""The data plane: it carries the callers' requests, by a Plan that it is given.
+
+Law: no task, future, lock, log line or label look-up per request; nothing of the desk, the
+disk or a database is imported or waited for.  exchange.py is the life of one request.
+
+    exchange     admitted, decided, forwarded, answered, recorded
+    connection   a caller's side: where requests begin and end
+    forward      an upstream's side: where answers begin and end
+    mirror       shadow copies, and their bounds
+    decision     which arm answers
+    board        the Plan made ready; upstreams, its endpoints; recording, its counts
+    plane        the whole, as a worker holds it
+"""
+
+from proxy.traffic.plane import Plane
+
+__all__ = ["Plane"]

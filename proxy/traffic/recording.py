@@ -1,0 +1,180 @@
+"""Counting what happened, without a look-up per request that an attribute could replace.
+
+A Series is prepared for each (model, version, arm, segment) when a Plan is applied; an
+exchange holds on to it.  Labels are written when a report is read, never on the hot path.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proxy.measure import bucket
+from proxy.measure.tally import ModelTally, Report, Tally
+from proxy.terms import Logged, Outcome, Pair
+
+# Plain strings: hashing a member of an Enum runs Python code, hashing a str does not.
+OK: Final = Outcome.OK.value
+UPSTREAM_4XX: Final = Outcome.UPSTREAM_4XX.value
+UPSTREAM_5XX: Final = Outcome.UPSTREAM_5XX.value
+_ANSWERED: Final = frozenset((OK, UPSTREAM_4XX, UPSTREAM_5XX))
+_GOOD: Final = frozenset((OK, UPSTREAM_4XX))
+_UPSTREAM_FAILED: Final = frozenset(
+    outcome.value
+    for outcome in (
+        Outcome.UPSTREAM_5XX,
+        Outcome.UPSTREAM_CONNECT,
+        Outcome.UPSTREAM_PROTOCOL,
+        Outcome.UPSTREAM_RESET,
+        Outcome.UPSTREAM_TIMEOUT,
+    )
+)
+#: What may wait for the next report; over it, pairs and log lines are dropped and counted.
+_PAIR_BYTES: Final = 8 * 1024 * 1024
+_PAIRS: Final = 2_000
+_LOG_LINES: Final = 10_000
+
+
+def good(outcome: str) -> bool:
+    """Whether the outcome speaks for the endpoint: it answered, and not with a fault of its own."""
+    return outcome in _GOOD
+
+
+def upstream_failed(outcome: str) -> bool:
+    """Whether the outcome is the upstream's fault: only these may feed the judge."""
+    return outcome in _UPSTREAM_FAILED
+
+
+class Series:
+    """The running Tally of one (model, version, arm, segment)."""
+
+    __slots__ = ("_book", "_tally")
+
+    def __init__(self, book: Recording, model: str, version: str, arm: str, segment: str) -> None:
+        self._book = book
+        self._tally = Tally(model, version, arm, segment)
+
+    def record(
+        self, outcome: str, first_byte: int, total: int, bytes_in: int, bytes_out: int
+    ) -> None:
+        """Counts one exchange; times in nanoseconds, bytes of bodies."""
+        tally = self._tally
+        outcomes = tally.outcomes
+        if not outcomes:
+            self._book.touched.append(self)
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        tally.bytes_in += bytes_in
+        tally.bytes_out += bytes_out
+        if outcome in _ANSWERED:
+            counts = tally.first_byte
+            at = bucket(first_byte)
+            counts[at] = counts.get(at, 0) + 1
+            counts = tally.total
+            at = bucket(total)
+            counts[at] = counts.get(at, 0) + 1
+        if outcome in _GOOD:
+            tally.streak = 0
+        elif outcome in _UPSTREAM_FAILED:
+            tally.streak += 1
+            if tally.streak > tally.longest_streak:
+                tally.longest_streak = tally.streak
+
+    def take(self) -> Tally:
+        """The Tally so far; counting goes on in a fresh one, with the streak still running."""
+        full = self._tally
+        self._tally = Tally(full.model, full.version, full.arm, full.segment, streak=full.streak)
+        return full
+
+
+class ModelCounts:
+    """The running ModelTally of one model."""
+
+    __slots__ = ("_name", "tally")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.tally = ModelTally(name)
+
+    def count_copy(self, shadow: str, result: str) -> None:
+        results = self.tally.copies.setdefault(shadow, {})
+        results[result] = results.get(result, 0) + 1
+
+    def count_fallback(self, reason: str) -> None:
+        self.tally.fallbacks[reason] = self.tally.fallbacks.get(reason, 0) + 1
+
+    def count_refused(self, reason: str) -> None:
+        self.tally.refused[reason] = self.tally.refused.get(reason, 0) + 1
+
+    def take(self) -> ModelTally | None:
+        """The counts so far, or None if nothing was counted."""
+        full = self.tally
+        self.tally = ModelTally(self._name)
+        return None if full == self.tally else full
+
+
+class Recording:
+    """All that one worker counts between two reports."""
+
+    __slots__ = (
+        "_log", "_log_dropped", "_models", "_pair_bytes", "_pairs", "_pairs_dropped", "_refused",
+        "_series", "touched",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.touched: list[Series] = []
+        self._series: dict[tuple[str, str, str, str], Series] = {}
+        self._models: dict[str, ModelCounts] = {}
+        self._refused: dict[str, int] = {}
+        self._pairs: list[Pair] = []
+        self._pair_bytes = 0
+        self._pairs_dropped = 0
+        self._log: list[Logged] = []
+        self._log_dropped = 0
+
+    def series(self, model: str, version: str, arm: str, segment: str = "") -> Series:
+        """The Series of these labels; the same one under every Plan."""
+        key = (model, version, arm, segment)
+        found = self._series.get(key)
+        if found is None:
+            found = self._series[key] = Series(self, *key)
+        return found
+
+    def model(self, name: str) -> ModelCounts:
+        found = self._models.get(name)
+        if found is None:
+            found = self._models[name] = ModelCounts(name)
+        return found
+
+    def refuse(self, reason: str) -> None:
+        """Counts a request that was refused before it was anybody's."""
+        self._refused[reason] = self._refused.get(reason, 0) + 1
+
+    def pair(self, pair: Pair) -> None:
+        size = len(pair.live.body) + len(pair.shadow.body)
+        if len(self._pairs) >= _PAIRS or self._pair_bytes + size > _PAIR_BYTES:
+            self._pairs_dropped += 1
+            return
+        self._pair_bytes += size
+        self._pairs.append(pair)
+
+    def log(self, line: Logged) -> None:
+        if len(self._log) >= _LOG_LINES:
+            self._log_dropped += 1
+        else:
+            self._log.append(line)
+
+    def report(self, seconds: float) -> Report:
+        """Everything since the last report, which took ``seconds``."""
+        touched, self.touched = self.touched, []
+        report = Report(
+            seconds=seconds,
+            tallies=[series.take() for series in touched],
+            models=[t for t in (m.take() for m in self._models.values()) if t is not None],
+            refused=self._refused,
+            pairs=self._pairs,
+            pairs_dropped=self._pairs_dropped,
+            log=self._log,
+            log_dropped=self._log_dropped,
+        )
+        self._refused, self._pairs, self._log = {}, [], []
+        self._pair_bytes = self._pairs_dropped = self._log_dropped = 0
+        return report

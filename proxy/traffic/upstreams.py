@@ -1,0 +1,144 @@
+"""The endpoints of one version: which one takes the next request, and its kept connections.
+
+They outlive a Plan: a new Plan that names the same endpoint keeps its connections and what
+is known of its health.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from proxy.measure.tally import EndpointState
+from proxy.net import Pool, Tasks, dial
+from proxy.routing.health import EndpointHealth, choose
+from proxy.routing.plan import Endpoint, VersionPlan
+from proxy.traffic.recording import good, upstream_failed
+
+if TYPE_CHECKING:
+    from proxy.traffic.forward import UpstreamConnection
+
+
+class Waiter(Protocol):
+    """Who waits for a connection: an exchange, or a shadow's copy."""
+
+    waiting: bool
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """A connection for it; only called while ``waiting``."""
+
+    def connect_failed(self, upstream: Upstream, detail: str) -> None:
+        """Its dial failed; only called while ``waiting``."""
+
+
+class Upstream(Pool["UpstreamConnection", Waiter]):
+    """One endpoint with its pool and health."""
+
+    __slots__ = ("connect_seconds", "health", "make", "tasks")
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        version: VersionPlan,
+        tasks: Tasks,
+        make: Callable[[Upstream], UpstreamConnection],
+    ) -> None:
+        super().__init__(endpoint, version.pool)
+        self.health = EndpointHealth(version.ejection)
+        self.tasks = tasks
+        self.make = make
+
+    def connect(self, waiter: Waiter, seconds: float) -> None:
+        """Dials for ``waiter``, who is served by whatever connection comes free first."""
+        waiter.waiting = True
+        self.waiting.append(waiter)
+        self.tasks.start(self._dial(waiter, seconds), f"dial {self.endpoint}")
+
+    async def _dial(self, waiter: Waiter, seconds: float) -> None:
+        try:
+            connection = await dial(self.endpoint, lambda: self.make(self), seconds)
+        except (OSError, TimeoutError) as error:
+            if waiter.waiting:
+                waiter.waiting = False
+                self.waiting.remove(waiter)
+                detail = str(error) or f"no connection within {seconds:g} s"
+                waiter.connect_failed(self, f"{self.endpoint}: {detail}")
+            return
+        if waiter.waiting:
+            self.waiting.remove(waiter)
+            waiter.waiting = False
+            waiter.connected(connection)
+        else:
+            self.free(connection, connection.born)
+
+    def free(self, connection: UpstreamConnection, now: int) -> None:
+        """A connection without an exchange: to the next who waits, else it is kept."""
+        while self.waiting:
+            waiter = self.waiting.popleft()
+            if waiter.waiting:
+                waiter.waiting = False
+                waiter.connected(connection)
+                return
+        if self.release(connection, now):
+            connection.deadline = now + self.idle_ns
+        else:
+            connection.discard()
+
+    def leave(self, waiter: Waiter) -> None:
+        """``waiter`` no longer wants a connection; its dial's goes to whoever comes next."""
+        waiter.waiting = False
+        if waiter in self.waiting:
+            self.waiting.remove(waiter)
+
+    def judge(self, outcome: str, now: int) -> None:
+        """What an exchange says of the endpoint's health."""
+        health = self.health
+        if good(outcome):
+            if health.streak or not health.well:
+                health.succeeded(now / 1e9)
+        elif upstream_failed(outcome):
+            health.failed(now / 1e9)
+        else:
+            health.undecided()
+
+
+class UpstreamSet:
+    """The endpoints of one version of one model."""
+
+    __slots__ = ("_health", "model", "upstreams", "version")
+
+    def __init__(self, model: str, version: VersionPlan, upstreams: list[Upstream]) -> None:
+        self.model = model
+        self.version = version
+        self.upstreams = upstreams
+        self._health = [upstream.health for upstream in upstreams]
+
+    def choose(self, now: int) -> Upstream:
+        """The endpoint for the next request: least in flight among those that are well."""
+        upstreams = self.upstreams
+        if len(upstreams) == 1 and self._health[0].well:
+            return upstreams[0]
+        loads = [upstream.in_flight for upstream in upstreams]
+        return upstreams[choose(self._health, loads, now / 1e9)]
+
+    def other(self, tried: Upstream, now: int) -> Upstream | None:
+        """Another endpoint after ``tried`` could not be reached; None if it is the only one."""
+        rest = [upstream for upstream in self.upstreams if upstream is not tried]
+        if not rest:
+            return None
+        loads = [upstream.in_flight for upstream in rest]
+        return rest[choose([upstream.health for upstream in rest], loads, now / 1e9)]
+
+    def states(self) -> list[EndpointState]:
+        return [
+            EndpointState(
+                self.model,
+                self.version.name,
+                str(upstream.endpoint),
+                upstream.in_flight,
+                upstream.connections,
+                upstream.health.ejected,
+                upstream.health.reason,
+            )
+            for upstream in self.upstreams
+        ]

@@ -1,0 +1,26 @@
+"""Bytes to HTTP heads and bodies and back.
+
+Law: pure.  Whatever two servers could read differently is refused, in both directions.
+An own scanner serves; llhttp (httptools) is its oracle in the tests.
+"""
+
+from proxy.wire.answer import CHUNKED, UNTIL_CLOSE, AnswerBook, AnswerHead, frame_answer
+from proxy.wire.chunks import LAST_CHUNK, BadChunk, ChunkDecoder, encode, last
+from proxy.wire.problem import problem
+from proxy.wire.request import RequestBook, RequestHead
+
+__all__ = [
+    "CHUNKED",
+    "LAST_CHUNK",
+    "UNTIL_CLOSE",
+    "AnswerBook",
+    "AnswerHead",
+    "BadChunk",
+    "ChunkDecoder",
+    "RequestBook",
+    "RequestHead",
+    "encode",
+    "frame_answer",
+    "last",
+    "problem",
+]

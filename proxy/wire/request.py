@@ -1,0 +1,273 @@
+"""Request heads: strict in what is read, unchanged in what is forwarded.
+
+``RequestBook.scan`` turns the bytes of a head into a RequestHead whose ``lines`` are those
+to forward, in their order, case and number, without what belongs to this connection only.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from proxy.errors import RequestRefused
+from proxy.wire.fields import (
+    TOKEN,
+    UNSEEN,
+    BadLine,
+    Kind,
+    Line,
+    LineBook,
+    nominated,
+    split_line,
+    tokens,
+    without,
+)
+
+_START: Final = re.compile(rb"(" + TOKEN + rb") ([\x21\x22\x24-\x7e]+) HTTP/([0-9])\.([0-9])")
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?@]+)((?:/[^?]*)?)((?:\?.*)?)")
+_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._~:@/+=\-]{1,128}")
+_START_MEMO: Final = 4096
+_START_MEMO_BYTES: Final = 512
+
+#: RFC 9110 7.6.1, and the fields of RFC 9110 11.7 that are for the next hop only.
+_HOP_BY_HOP: Final = (
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+)
+_NEVER_NOMINATED: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
+_KINDS: Final[dict[bytes, Kind]] = {
+    b"content-length": Kind.CONTENT_LENGTH,
+    b"transfer-encoding": Kind.TRANSFER_ENCODING,
+    b"connection": Kind.CONNECTION,
+    b"host": Kind.HOST,
+    b"expect": Kind.EXPECT,
+    b"upgrade": Kind.UPGRADE,
+    b"x-request-id": Kind.REQUEST_ID,
+    b"x-shadow": Kind.SHADOW_MARK,
+    b"x-forwarded-proto": Kind.FORWARDED_PROTO,
+    **dict.fromkeys(_HOP_BY_HOP, Kind.HOP),
+}
+_HOST_LINE: Final = Kind.HOST
+_LENGTH_LINE: Final = Kind.CONTENT_LENGTH
+_WANTED_LINE: Final = Kind.WANTED
+
+
+class RequestHead:
+    """What a request's head says.
+
+    ``lines`` holds the request line and the fields to forward; ``length`` is the body's size
+    in bytes (0 without a body, -1 when chunked); ``minor`` is 0 for an HTTP/1.0 caller;
+    ``wanted`` maps the lower-case names that the Plan reads to their values in order;
+    ``request_id`` is the caller's when it is sane, else None.
+    """
+
+    __slots__ = (
+        "close",
+        "expects",
+        "forwarded_proto",
+        "host",
+        "length",
+        "lines",
+        "method",
+        "minor",
+        "request_id",
+        "shadow_mark",
+        "target",
+        "wanted",
+    )
+
+    def __init__(self, method: bytes, target: bytes, minor: int, lines: list[bytes]) -> None:
+        self.method = method
+        self.target = target
+        self.minor = minor
+        self.lines = lines
+        self.length = 0
+        self.close = False
+        self.host = b""
+        self.expects = False
+        self.forwarded_proto = False
+        self.shadow_mark = False
+        self.request_id: bytes | None = None
+        self.wanted: dict[bytes, list[bytes]] | None = None
+
+
+def _refuse(detail: str, status: int = 400, reason: str = "bad_request") -> RequestRefused:
+    return RequestRefused(status, reason, detail)
+
+
+class RequestBook:
+    """Scans request heads; made anew for each Plan, which says what names are ``wanted``."""
+
+    __slots__ = ("_book", "_starts")
+
+    def __init__(self, wanted: frozenset[bytes] = frozenset()) -> None:
+        self._book = LineBook({**dict.fromkeys(wanted, Kind.WANTED), **_KINDS})
+        self._starts: dict[bytes, tuple[bytes, bytes, int]] = {}
+
+    def scan(self, block: bytes) -> RequestHead:
+        """Reads a head without its closing empty line.  Raises RequestRefused."""
+        lines = block.split(b"\r\n")
+        start = self._starts.get(lines[0]) or self._learn_start(lines[0])
+        head = RequestHead(*start, lines)
+        find = self._book.find
+        length = -1
+        rare: list[tuple[bytes, Line]] | None = None
+        for raw in lines[1:]:
+            line = find(raw, UNSEEN)
+            if line is UNSEEN:
+                line = self._learn(raw)
+            if line is None:
+                continue
+            kind = line[0]
+            if kind is _HOST_LINE:
+                if head.host:
+                    raise _refuse("Host was sent twice; exactly one is allowed")
+                head.host = line[2]
+            elif kind is _LENGTH_LINE:
+                if length >= 0:
+                    raise _refuse("Content-Length was sent twice; exactly one is allowed")
+                length = head.length = line[3]
+            elif kind is _WANTED_LINE:
+                if head.wanted is None:
+                    head.wanted = {}
+                head.wanted.setdefault(line[1], []).append(line[2])
+            elif rare is None:
+                rare = [(raw, line)]
+            else:
+                rare.append((raw, line))
+        if rare is not None:
+            _Rare(head, length).apply(rare)
+        elif start[2] == 0:
+            head.close = True
+        if start[1][0] != 0x2F or start[2] == 0:
+            _settle_target(head)
+        if not head.host and head.minor:
+            raise _refuse("Host is missing; HTTP/1.1 requires exactly one")
+        return head
+
+    def _learn(self, raw: bytes) -> Line | None:
+        try:
+            return self._book.learn(raw)
+        except BadLine as bad:
+            raise _refuse(str(bad)) from None
+
+    def _learn_start(self, raw: bytes) -> tuple[bytes, bytes, int]:
+        found = _START.fullmatch(raw)
+        if found is None:
+            raise _refuse("the request line is not METHOD SP TARGET SP HTTP/1.1")
+        method, target, major, minor = found.groups()
+        if major != b"1":
+            version = f"HTTP/{major.decode()}.{minor.decode()}"
+            raise _refuse(f"{version} was asked for; 1.1 and 1.0 are served", 505, "version")
+        if method == b"CONNECT":
+            raise _refuse("CONNECT was asked for; this is no tunnel", 501, "connect")
+        start = (method, target, min(int(minor), 1))
+        if len(raw) <= _START_MEMO_BYTES:
+            if len(self._starts) >= _START_MEMO:
+                self._starts.clear()
+            self._starts[raw] = start
+        return start
+
+
+class _Rare:
+    """Applies the rules of lines that most requests do not have, or have just one of."""
+
+    __slots__ = ("_coding", "_drop", "_head", "_length", "_options")
+
+    def __init__(self, head: RequestHead, length: int) -> None:
+        self._head = head
+        self._length = length
+        self._coding: list[bytes] = []
+        self._options: list[bytes] = []
+        self._drop: list[bytes] = []
+
+    def apply(self, rare: list[tuple[bytes, Line]]) -> None:
+        head = self._head
+        for raw, line in rare:
+            if self._drops(line):
+                self._drop.append(raw)
+        if self._drop:
+            drop = self._drop
+            head.lines = [raw for raw in head.lines if raw not in drop]
+        self._apply_options()
+        if self._coding:
+            self._apply_coding()
+
+    def _drops(self, line: Line) -> bool:
+        """Takes one line in; whether it stays with this connection."""
+        head = self._head
+        kind, _, value, _ = line
+        if kind is Kind.CONNECTION:
+            self._options.append(value)
+        elif kind is Kind.TRANSFER_ENCODING:
+            self._coding.append(value)
+        elif kind is Kind.REQUEST_ID:
+            if head.request_id is None and _SANE_ID.fullmatch(value):
+                head.request_id = value
+        elif kind is Kind.EXPECT:
+            if value.lower() != b"100-continue":
+                raise _refuse("Expect allows only 100-continue", 417, "expectation")
+            head.expects = head.minor == 1
+        elif kind is Kind.UPGRADE:
+            # h2c is never forwarded (RFC 9113 3.1); clients that offer it live without.
+            if any(not offer.startswith(b"h2c") for offer in tokens(value)):
+                raise _refuse("Upgrade is not served yet", 501, "upgrade")
+        elif kind is Kind.SHADOW_MARK:
+            head.shadow_mark = True
+        elif kind is Kind.FORWARDED_PROTO:
+            head.forwarded_proto = True
+            return False
+        return True
+
+    def _apply_options(self) -> None:
+        head = self._head
+        options = [option for value in self._options for option in tokens(value)]
+        if b"close" in options:
+            head.close = True
+        elif head.minor == 0:
+            head.close = b"keep-alive" not in options
+        names = nominated(self._options, _NEVER_NOMINATED)
+        if names:
+            head.lines = head.lines[:1] + without(head.lines[1:], names)
+
+    def _apply_coding(self) -> None:
+        head = self._head
+        if self._length >= 0:
+            raise _refuse("Content-Length and Transfer-Encoding were both sent; one is allowed")
+        if head.minor == 0:
+            raise _refuse("Transfer-Encoding was sent with HTTP/1.0, which has none")
+        if len(self._coding) > 1 or self._coding[0].lower() != b"chunked":
+            # RFC 9112 6.1: a coding that we do not know how to take off is answered 501.
+            unknown = b", ".join(self._coding)[:80].decode("latin-1")
+            last_is_chunked = len(self._coding) == 1 and tokens(self._coding[0])[-1:] == [
+                b"chunked"
+            ]
+            status = 501 if last_is_chunked and unknown.lower().count("chunked") == 1 else 400
+            raise _refuse(f"Transfer-Encoding {unknown!r}; only chunked is allowed", status)
+        head.length = -1
+        head.lines.append(b"transfer-encoding: chunked")
+
+
+def _settle_target(head: RequestHead) -> None:
+    """Targets that are not a plain path, and the version that is forwarded (RFC 9112 3.2)."""
+    target = head.target
+    if target[:1] != b"/" and not (target == b"*" and head.method == b"OPTIONS"):
+        found = _ABSOLUTE.fullmatch(target)
+        if found is None:
+            raise _refuse("the target is neither a path nor an absolute http URI")
+        authority, path, query = found.groups()
+        try:
+            split_line(b"host: " + authority)
+        except BadLine as bad:
+            raise _refuse(str(bad)) from None
+        if head.host and head.host.lower() != authority.lower():
+            raise _refuse("Host and the authority of the target differ; they must be one")
+        head.target = (path or b"/") + query
+        if not head.host:
+            head.host = authority
+            head.lines.insert(1, b"host: " + authority)
+    # We speak our own version to the upstream, whatever the caller's was (RFC 9110 6.2).
+    head.lines[0] = b"%b %b HTTP/1.1" % (head.method, head.target)
