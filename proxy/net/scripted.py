@@ -15,6 +15,7 @@ class ScriptedTransport(asyncio.Transport):
         self.reading = True
         self.closed = False
         self.aborted = False
+        self.ended_writing = False
         self.buffered = 0
 
     def write(self, data: Any) -> None:
@@ -25,6 +26,12 @@ class ScriptedTransport(asyncio.Transport):
         """All that was written since the last call."""
         data, self.written = b"".join(self.written), []
         return data
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended_writing = True
 
     def pause_reading(self) -> None:
         self.reading = False

@@ -480,6 +480,7 @@ class Exchange:
             else:
                 ending.record(self, decision, outcome, now)
             ending.conclude(self._plane, self, decision, outcome, now, self._fallback)
+            self.copies = None  # they still know us: a cycle would wait for the collector
         route.room.in_flight -= 1
         if route.room.waiting:
             ending.let_in(route)

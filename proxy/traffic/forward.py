@@ -183,6 +183,11 @@ class UpstreamConnection(asyncio.Protocol):
         """Moves the deadline, but never past the total one."""
         self.deadline = deadline if deadline < self._total else self._total
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way on it."""
+        return self._sink is not None
+
     def expire(self, now: int) -> None:
         """The deadline has passed."""
         sink = self._sink

@@ -74,7 +74,7 @@ class Mirror:
             self._count(DRAIN if self._plane.draining else BYTES)
             return None
         draft = None
-        if self._pairs.takes(decision.key):
+        if self._pairs.takes(decision.key) and self._plane.recording.wants_pair():
             draft = PairDraft(self._plane, exchange, plan.pair_bytes)
             if exchange.live is None:
                 exchange.live = Kept(plan.pair_bytes)

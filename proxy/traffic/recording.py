@@ -30,7 +30,7 @@ _UPSTREAM_FAILED: Final = frozenset(
 )
 #: What may wait for the next report; over it, pairs and log lines are dropped and counted.
 _PAIR_BYTES: Final = 8 * 1024 * 1024
-_PAIRS: Final = 2_000
+_PAIRS: Final = 500
 _LOG_LINES: Final = 10_000
 
 
@@ -148,12 +148,18 @@ class Recording:
         """Counts a request that was refused before it was anybody's."""
         self._refused[reason] = self._refused.get(reason, 0) + 1
 
+    def wants_pair(self) -> bool:
+        """Whether there is room for one more pair before the next report; counts it if not.
+
+        Asked before a pair is begun, so that one that nobody will see costs nothing.
+        """
+        if len(self._pairs) < _PAIRS and self._pair_bytes < _PAIR_BYTES:
+            return True
+        self._pairs_dropped += 1
+        return False
+
     def pair(self, pair: Pair) -> None:
-        size = len(pair.live.body) + len(pair.shadow.body)
-        if len(self._pairs) >= _PAIRS or self._pair_bytes + size > _PAIR_BYTES:
-            self._pairs_dropped += 1
-            return
-        self._pair_bytes += size
+        self._pair_bytes += len(pair.live.body) + len(pair.shadow.body)
         self._pairs.append(pair)
 
     def log(self, line: Logged) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from proxy.errors import AnswerBroken
 from proxy.wire.fields import UNSEEN, BadLine, Kind, Line, LineBook, nominated, tokens, without
 
-_START: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?")
+_START: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _START_MEMO: Final = 256
 _NEVER_NOMINATED: Final = frozenset((b"content-length", b"transfer-encoding"))
 #: Fields that say what produced the answer: only the proxy may write them (promise 8).
@@ -20,14 +20,20 @@ OWNED: Final = (
     b"x-release-id",
     b"x-fallback",
 )
+#: RFC 9110 7.6.1, and the fields of 11.7 that are for the next hop only.
+_HOP_BY_HOP: Final = (
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"upgrade",
+    b"proxy-authenticate",
+    b"proxy-authentication-info",
+)
 _KINDS: Final[dict[bytes, Kind]] = {
     b"content-length": Kind.CONTENT_LENGTH,
     b"transfer-encoding": Kind.TRANSFER_ENCODING,
     b"connection": Kind.CONNECTION,
-    b"keep-alive": Kind.HOP,
-    b"proxy-connection": Kind.HOP,
-    b"te": Kind.HOP,
-    b"upgrade": Kind.HOP,
+    **dict.fromkeys(_HOP_BY_HOP, Kind.HOP),
     **dict.fromkeys(OWNED, Kind.OWNED),
 }
 
@@ -35,6 +41,9 @@ _KINDS: Final[dict[bytes, Kind]] = {
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
 _LENGTH_LINE: Final = Kind.CONTENT_LENGTH
+_HOP_LINE: Final = Kind.HOP
+_OWNED_LINE: Final = Kind.OWNED
+_LENGTH: Final = frozenset((b"content-length",))
 
 
 class AnswerHead:
@@ -61,7 +70,7 @@ class AnswerBook:
 
     def __init__(self) -> None:
         self._book = LineBook(_KINDS)
-        self._starts: dict[bytes, tuple[int, bool]] = {}
+        self._starts: dict[bytes, tuple[int, bool, bytes | None]] = {}
 
     def scan(self, block: bytes, to_head: bool) -> AnswerHead:
         """Reads a head without its closing empty line; ``to_head``: the request was a HEAD.
@@ -72,7 +81,8 @@ class AnswerBook:
         start = self._starts.get(lines[0]) or self._learn_start(lines[0])
         head = AnswerHead(start[0], start[1], lines)
         find = self._book.find
-        special: list[tuple[bytes, Line]] | None = None
+        dropped: set[bytes] | None = None
+        special: list[Line] = []
         length = -1
         for raw in lines[1:]:
             line = find(raw, UNSEEN)
@@ -84,17 +94,21 @@ class AnswerBook:
                 if length >= 0:
                     raise AnswerBroken("the answer has two Content-Lengths")
                 length = head.length = line[3]
-            elif special is None:
-                special = [(raw, line)]
             else:
-                special.append((raw, line))
-        if special is not None:
-            _apply(head, special, length)
-        if start[1]:
-            _settle_version(head)
+                if dropped is None:
+                    dropped = set()
+                dropped.add(raw)
+                if line[0] is not _HOP_LINE and line[0] is not _OWNED_LINE:
+                    special.append(line)
+        if dropped is not None:
+            head.lines = [raw for raw in lines if raw not in dropped]
+        if start[2] is not None:
+            head.lines[0] = start[2]
+        if special:
+            _apply(head, special, length, start[1])
         status = start[0]
         if to_head or status < 200 or status == 204 or status == 304:
-            head.length = 0  # RFC 9112 6.3, rule 1: whatever the fields say
+            _settle_bodiless(head)
         return head
 
     def _learn(self, raw: bytes) -> Line | None:
@@ -103,27 +117,33 @@ class AnswerBook:
         except BadLine as bad:
             raise AnswerBroken(str(bad)) from None
 
-    def _learn_start(self, raw: bytes) -> tuple[int, bool]:
+    def _learn_start(self, raw: bytes) -> tuple[int, bool, bytes | None]:
+        """The status, whether it is HTTP/1.0, and the line to send where it is not ``raw``."""
         found = _START.fullmatch(raw)
         if found is None:
             raise AnswerBroken("the status line is not HTTP/1.1 SP STATUS SP REASON")
-        start = (int(found[2]), found[1] == b"0")
+        # Our own version (RFC 9110 6.2), and the space that some leave out (RFC 9112 4).
+        line = b"HTTP/1.1 %b %b" % (found[2], found[3] or b"")
+        start = (int(found[2]), found[1] == b"0", None if line == raw else line)
         if len(self._starts) >= _START_MEMO:
             self._starts.clear()
         self._starts[raw] = start
         return start
 
 
-def _apply(head: AnswerHead, special: list[tuple[bytes, Line]], length: int) -> None:
-    options: list[bytes] = []
-    codings: list[bytes] = []
-    for _, line in special:
-        if line.kind is Kind.CONNECTION:
-            options.append(line.value)
-        elif line.kind is Kind.TRANSFER_ENCODING:
-            codings.append(line.value)
-    dropped = [raw for raw, _ in special]
-    head.lines = [raw for raw in head.lines if raw not in dropped]
+def _apply(head: AnswerHead, special: list[Line], length: int, old: bool) -> None:
+    """Applies the rules of the rarer lines; ``length`` is -1 without a plain Content-Length.
+
+    ``old``: the answer is HTTP/1.0.
+    """
+    options = [line.value for line in special if line.kind is Kind.CONNECTION]
+    codings = [line.value for line in special if line.kind is Kind.TRANSFER_ENCODING]
+    for line in special:
+        if line.kind is Kind.RESPELLED_LENGTH:
+            if length >= 0:
+                raise AnswerBroken("the answer has two Content-Lengths")
+            length = head.length = line.number
+            head.lines.append(b"content-length: %d" % length)
     if options:
         said = [option for value in options for option in tokens(value)]
         # HTTP/1.0 keeps a connection only when it says so; we then still close: it is rare.
@@ -136,14 +156,17 @@ def _apply(head: AnswerHead, special: list[tuple[bytes, Line]], length: int) -> 
             raise AnswerBroken("the answer has Content-Length and Transfer-Encoding")
         if len(codings) > 1 or codings[0].lower() != b"chunked":
             raise AnswerBroken("the answer has a Transfer-Encoding other than chunked")
-        if head.close and head.lines[0].startswith(b"HTTP/1.0"):
+        if old:
             raise AnswerBroken("the answer has Transfer-Encoding with HTTP/1.0")
         head.length = CHUNKED
 
 
-def _settle_version(head: AnswerHead) -> None:
-    """An HTTP/1.0 answer goes on under our own version (RFC 9110 6.2)."""
-    head.lines[0] = b"HTTP/1.1" + head.lines[0][8:]
+def _settle_bodiless(head: AnswerHead) -> None:
+    """No body, whatever the fields say (RFC 9112 6.3, rule 1)."""
+    head.length = 0
+    if head.status < 200 or head.status == 204:
+        # RFC 9110 8.6: no Content-Length here.  A caller that believed it would wait for more.
+        head.lines = head.lines[:1] + without(head.lines[1:], _LENGTH)
 
 
 def frame_answer(head: AnswerHead, chunked: bool, close: bool, minor: int) -> None:

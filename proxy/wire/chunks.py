@@ -9,20 +9,28 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from proxy.wire.fields import BadLine, split_line
+from proxy.wire.fields import TOKEN, BadLine, split_line
 
-#: Size, and extensions of printable bytes (quoted strings may hold obs-text).  No BWS at the end.
-_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
-_LINE_BYTES: Final = 4096
+#: RFC 9112 7.1.1, word for word; possessive, so that no line costs more than its length.
+_EXTENSION: Final = (
+    rb"[ \t]*+;[ \t]*+" + TOKEN + rb"+(?:[ \t]*+=[ \t]*+(?:" + TOKEN + rb"+"
+    rb'|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"))?+'
+)
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:" + _EXTENSION + rb")*+")
+_LINE_BYTES: Final = 4096 + 1  # with its CR
 _EXTENSION_BYTES: Final = 16_384  # in one body; hyper's limit
 _TRAILER_BYTES: Final = 16_384
 _TRAILER_LINES: Final = 64
 LAST_CHUNK: Final = b"0\r\n\r\n"
-#: Fields that would change framing, routing or identity after the decision (RFC 9110 6.5.1).
+#: Fields that would change framing, routing, conditions or identity after the decision
+#: (RFC 9110 6.5.1), or that only a proxy may write.
 _NEVER_TRAILING: Final = frozenset(
     b"transfer-encoding content-length host connection keep-alive te trailer upgrade "
     b"proxy-connection proxy-authenticate proxy-authorization authorization cookie set-cookie "
     b"content-encoding content-type content-range cache-control expect max-forwards range "
+    b"http2-settings if-match if-none-match if-modified-since if-unmodified-since if-range "
+    b"www-authenticate proxy-authentication-info via forwarded x-forwarded-for "
+    b"x-forwarded-host x-forwarded-proto "
     b"x-request-id x-shadow x-model x-model-version x-model-arm x-release-id x-fallback".split()
 )
 
@@ -85,19 +93,21 @@ class ChunkDecoder:
             at = end + 1
             if line[-1:] != b"\r":
                 raise BadChunk("a line ends with a bare LF")
+            if len(line) > _LINE_BYTES:
+                raise BadChunk("a line is too long")
             if self._take(line[:-1]):
                 return pieces, at
         return pieces, -1
 
     def _keep(self, part: bytes) -> None:
-        limit = 2 if self._state == _DATA_END else _LINE_BYTES
-        self._line += part
-        if len(self._line) > limit or (self._state == _DATA_END and self._line[:1] != b"\r"):
-            raise BadChunk(
-                "a chunk's data is longer than its size says"
-                if limit == 2
-                else "a line is too long"
-            )
+        """Keeps a line that has not come whole, unless it can no longer become a good one."""
+        line = self._line = self._line + part
+        if self._state == _DATA_END and line != b"\r":
+            raise BadChunk("a chunk's data is longer than its size says")
+        if len(line) > _LINE_BYTES:
+            raise BadChunk("a line is too long")
+        if line.find(b"\r", 0, len(line) - 1) >= 0:
+            raise BadChunk("a line has a bare CR")
 
     def _take(self, line: bytes) -> bool:
         """Takes one whole line in; whether it was the body's last."""
@@ -115,7 +125,7 @@ class ChunkDecoder:
 
     def _take_size(self, line: bytes) -> None:
         found = _SIZE_LINE.fullmatch(line)
-        if found is None or len(line) > _LINE_BYTES:
+        if found is None:
             raise BadChunk(f"{line[:40].decode('latin-1')!r} is no chunk size")
         self._extension_bytes += len(line) - found.end(1)
         if self._extension_bytes > _EXTENSION_BYTES:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
+from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -20,8 +21,9 @@ FIELD_VALUE_BYTES: Final = bytes(b for b in range(256) if (b >= 0x20 and b != 0x
 _NAME: Final = re.compile(TOKEN)
 #: RFC 3986 3.2.2: an IP literal or a registered name, and perhaps a port.
 _HOST: Final = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?"
+    rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?"
 )
+_SHOWN: Final = 80  # bytes of what was found that an error repeats
 _MEMO_LINES: Final = 8192
 _MEMO_LINE_BYTES: Final = 256
 
@@ -41,7 +43,8 @@ class Kind(IntEnum):
     FORWARDED_PROTO = 10
     HOP = 11  # for this connection only: never forwarded (RFC 9110 7.6.1)
     OWNED = 12  # a response field that only the proxy may write
-    UNSEEN = 13
+    RESPELLED_LENGTH = 13  # a Content-Length that goes on in the plain spelling
+    UNSEEN = 14
 
 
 class Line(NamedTuple):
@@ -78,7 +81,7 @@ def split_line(line: bytes) -> tuple[bytes, bytes]:
         raise BadLine(_why_no_token(name))
     value = line[colon + 1 :].strip(b" \t")
     if value.translate(None, FIELD_VALUE_BYTES):
-        raise BadLine(f"control bytes in the value of {name.decode()}")
+        raise BadLine(f"control bytes in the value of {name[:_SHOWN].decode()}")
     return name, value
 
 
@@ -88,8 +91,8 @@ def _why_no_token(name: bytes) -> str:
     if name[:1] in b" \t":
         return "a header line begins with white space (obs-fold)"
     if name[-1:] in b" \t":
-        return f"white space before the colon of {name.strip().decode('latin-1')}"
-    return f"{name.decode('latin-1')!r} is no header name"
+        return f"white space before the colon of {name[:_SHOWN].strip().decode('latin-1')!r}"
+    return f"{name[:_SHOWN].decode('latin-1')!r} is no header name"
 
 
 class LineBook:
@@ -111,7 +114,7 @@ class LineBook:
         name, value = split_line(raw)
         lower = name.lower()
         kind = self._kinds.get(lower)
-        line = None if kind is None else _read(kind, lower, value)
+        line = None if kind is None else _read(kind, lower, value, raw)
         if len(raw) <= _MEMO_LINE_BYTES:
             if len(self._memo) >= _MEMO_LINES:
                 self._memo.clear()
@@ -122,12 +125,32 @@ class LineBook:
         return len(self._memo)
 
 
-def _read(kind: Kind, name: bytes, value: bytes) -> Line:
+def _read(kind: Kind, name: bytes, value: bytes, raw: bytes) -> Line:
     if kind is Kind.CONTENT_LENGTH:
-        return Line(kind, name, value, content_length(value))
-    if kind is Kind.HOST and _HOST.fullmatch(value) is None:
-        raise BadLine(f"Host {value[:80].decode('latin-1')!r} is no host and port")
+        number = content_length(value)
+        rest = raw[len(name) + 1 :]
+        if rest not in (b"%d" % number, b" %d" % number):
+            # Leading zeros and tabs are legal, but there are servers that read octal or
+            # trim blanks only: what frames the message goes on in one spelling.
+            kind = Kind.RESPELLED_LENGTH
+        return Line(kind, name, value, number)
+    if kind is Kind.HOST:
+        check_host(value)
+    if kind is Kind.CONNECTION and value.lower() == b"keep-alive":
+        return Line(Kind.HOP, name, value)  # says nothing that HTTP/1.1 does not say anyway
     return Line(kind, name, value)
+
+
+def check_host(value: bytes) -> None:
+    """Raises BadLine unless ``value`` is a host and perhaps a port (RFC 9110 7.2)."""
+    found = _HOST.fullmatch(value)
+    if found is not None and found[1] is not None:
+        try:
+            IPv6Address(found[1].decode())
+        except ValueError:
+            found = None
+    if found is None:
+        raise BadLine(f"Host {value[:_SHOWN].decode('latin-1')!r} is no host and port")
 
 
 def tokens(value: bytes) -> list[bytes]:
@@ -141,7 +164,7 @@ def content_length(value: bytes) -> int:
     ``int`` alone would take signs, blanks and underscores (CVE-2022-24761, CVE-2023-47627).
     """
     if not value.isdigit() or len(value) > 18:  # bytes.isdigit: ASCII digits only
-        raise BadLine(f"Content-Length {value[:40].decode('latin-1')!r} is no number of bytes")
+        raise BadLine(f"Content-Length {value[:_SHOWN].decode('latin-1')!r} is no number of bytes")
     return int(value)
 
 

@@ -17,6 +17,7 @@ from proxy.wire.fields import (
     Kind,
     Line,
     LineBook,
+    check_host,
     nominated,
     split_line,
     tokens,
@@ -36,7 +37,10 @@ _HOP_BY_HOP: Final = (
     b"te",
     b"proxy-authenticate",
     b"proxy-authorization",
+    b"http2-settings",
 )
+#: Who an HTTP/1.0 request without Host is for: RFC 9112 3.3 leaves the name to the server.
+_NO_HOST: Final = b"host: localhost"
 _NEVER_NOMINATED: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
 _KINDS: Final[dict[bytes, Kind]] = {
     b"content-length": Kind.CONTENT_LENGTH,
@@ -53,6 +57,8 @@ _KINDS: Final[dict[bytes, Kind]] = {
 _HOST_LINE: Final = Kind.HOST
 _LENGTH_LINE: Final = Kind.CONTENT_LENGTH
 _WANTED_LINE: Final = Kind.WANTED
+_HOP_LINE: Final = Kind.HOP
+_KEEP_ALIVE: Final = re.compile(rb"(?i:connection):[ \t]*(?i:keep-alive)[ \t]*")
 
 
 class RequestHead:
@@ -101,20 +107,23 @@ def _refuse(detail: str, status: int = 400, reason: str = "bad_request") -> Requ
 class RequestBook:
     """Scans request heads; made anew for each Plan, which says what names are ``wanted``."""
 
-    __slots__ = ("_book", "_starts")
+    __slots__ = ("_book", "_both", "_starts")
 
     def __init__(self, wanted: frozenset[bytes] = frozenset()) -> None:
+        #: Names that have a rule of their own and are read by the Plan as well: Host, say.
+        self._both = wanted & _KINDS.keys()
         self._book = LineBook({**dict.fromkeys(wanted, Kind.WANTED), **_KINDS})
-        self._starts: dict[bytes, tuple[bytes, bytes, int]] = {}
+        self._starts: dict[bytes, tuple[bytes, bytes, int, bool]] = {}
 
     def scan(self, block: bytes) -> RequestHead:
         """Reads a head without its closing empty line.  Raises RequestRefused."""
         lines = block.split(b"\r\n")
         start = self._starts.get(lines[0]) or self._learn_start(lines[0])
-        head = RequestHead(*start, lines)
+        head = RequestHead(start[0], start[1], start[2], lines)
         find = self._book.find
         length = -1
-        rare: list[tuple[bytes, Line]] | None = None
+        dropped: set[bytes] | None = None
+        rare: list[tuple[bytes, Line]] = []
         for raw in lines[1:]:
             line = find(raw, UNSEEN)
             if line is UNSEEN:
@@ -134,19 +143,32 @@ class RequestBook:
                 if head.wanted is None:
                     head.wanted = {}
                 head.wanted.setdefault(line[1], []).append(line[2])
-            elif rare is None:
-                rare = [(raw, line)]
+            elif kind is _HOP_LINE:
+                if dropped is None:
+                    dropped = set()
+                dropped.add(raw)
             else:
                 rare.append((raw, line))
-        if rare is not None:
+        if start[2] == 0:
+            head.close = not any(_KEEP_ALIVE.fullmatch(raw) for raw in dropped or ())
+        if dropped is not None:
+            head.lines = [raw for raw in lines if raw not in dropped]
+        if rare:
             _Rare(head, length).apply(rare)
-        elif start[2] == 0:
-            head.close = True
-        if start[1][0] != 0x2F or start[2] == 0:
-            _settle_target(head)
+        if self._both:
+            self._read_both(head, lines)
         if not head.host and head.minor:
             raise _refuse("Host is missing; HTTP/1.1 requires exactly one")
+        if start[3]:
+            _settle_start(head)
         return head
+
+    def _read_both(self, head: RequestHead, lines: list[bytes]) -> None:
+        for raw in lines[1:]:
+            name, value = split_line(raw)
+            if name.lower() in self._both:
+                head.wanted = head.wanted or {}
+                head.wanted.setdefault(name.lower(), []).append(value)
 
     def _learn(self, raw: bytes) -> Line | None:
         try:
@@ -154,7 +176,8 @@ class RequestBook:
         except BadLine as bad:
             raise _refuse(str(bad)) from None
 
-    def _learn_start(self, raw: bytes) -> tuple[bytes, bytes, int]:
+    def _learn_start(self, raw: bytes) -> tuple[bytes, bytes, int, bool]:
+        """Method, target, minor version, and whether the line goes on in another form."""
         found = _START.fullmatch(raw)
         if found is None:
             raise _refuse("the request line is not METHOD SP TARGET SP HTTP/1.1")
@@ -164,7 +187,8 @@ class RequestBook:
             raise _refuse(f"{version} was asked for; 1.1 and 1.0 are served", 505, "version")
         if method == b"CONNECT":
             raise _refuse("CONNECT was asked for; this is no tunnel", 501, "connect")
-        start = (method, target, min(int(minor), 1))
+        other = target[:1] != b"/" or minor != b"1"
+        start = (method, target, min(int(minor), 1), other)
         if len(raw) <= _START_MEMO_BYTES:
             if len(self._starts) >= _START_MEMO:
                 self._starts.clear()
@@ -175,35 +199,43 @@ class RequestBook:
 class _Rare:
     """Applies the rules of lines that most requests do not have, or have just one of."""
 
-    __slots__ = ("_coding", "_drop", "_head", "_length", "_options")
+    __slots__ = ("_coding", "_drop", "_head", "_length", "_options", "_respelled")
 
     def __init__(self, head: RequestHead, length: int) -> None:
         self._head = head
         self._length = length
         self._coding: list[bytes] = []
         self._options: list[bytes] = []
-        self._drop: list[bytes] = []
+        self._respelled = False
+        self._drop: set[bytes] = set()
 
     def apply(self, rare: list[tuple[bytes, Line]]) -> None:
         head = self._head
         for raw, line in rare:
             if self._drops(line):
-                self._drop.append(raw)
+                self._drop.add(raw)
         if self._drop:
             drop = self._drop
             head.lines = [raw for raw in head.lines if raw not in drop]
         self._apply_options()
+        if self._respelled:
+            head.lines.append(b"content-length: %d" % head.length)
         if self._coding:
             self._apply_coding()
 
     def _drops(self, line: Line) -> bool:
         """Takes one line in; whether it stays with this connection."""
         head = self._head
-        kind, _, value, _ = line
+        kind, _, value, number = line
         if kind is Kind.CONNECTION:
             self._options.append(value)
         elif kind is Kind.TRANSFER_ENCODING:
             self._coding.append(value)
+        elif kind is Kind.RESPELLED_LENGTH:
+            if self._length >= 0:
+                raise _refuse("Content-Length was sent twice; exactly one is allowed")
+            self._length = head.length = number
+            self._respelled = True
         elif kind is Kind.REQUEST_ID:
             if head.request_id is None and _SANE_ID.fullmatch(value):
                 head.request_id = value
@@ -213,7 +245,8 @@ class _Rare:
             head.expects = head.minor == 1
         elif kind is Kind.UPGRADE:
             # h2c is never forwarded (RFC 9113 3.1); clients that offer it live without.
-            if any(not offer.startswith(b"h2c") for offer in tokens(value)):
+            # HTTP/1.0 cannot ask (RFC 9110 7.8).
+            if head.minor and any(not offer.startswith(b"h2c") for offer in tokens(value)):
                 raise _refuse("Upgrade is not served yet", 501, "upgrade")
         elif kind is Kind.SHADOW_MARK:
             head.shadow_mark = True
@@ -227,11 +260,13 @@ class _Rare:
         options = [option for value in self._options for option in tokens(value)]
         if b"close" in options:
             head.close = True
-        elif head.minor == 0:
-            head.close = b"keep-alive" not in options
+        elif b"keep-alive" in options:
+            head.close = False
         names = nominated(self._options, _NEVER_NOMINATED)
         if names:
             head.lines = head.lines[:1] + without(head.lines[1:], names)
+            if b"x-forwarded-proto" in names:
+                head.forwarded_proto = False
 
     def _apply_coding(self) -> None:
         head = self._head
@@ -251,23 +286,32 @@ class _Rare:
         head.lines.append(b"transfer-encoding: chunked")
 
 
-def _settle_target(head: RequestHead) -> None:
-    """Targets that are not a plain path, and the version that is forwarded (RFC 9112 3.2)."""
-    target = head.target
-    if target[:1] != b"/" and not (target == b"*" and head.method == b"OPTIONS"):
-        found = _ABSOLUTE.fullmatch(target)
-        if found is None:
-            raise _refuse("the target is neither a path nor an absolute http URI")
-        authority, path, query = found.groups()
-        try:
-            split_line(b"host: " + authority)
-        except BadLine as bad:
-            raise _refuse(str(bad)) from None
-        if head.host and head.host.lower() != authority.lower():
-            raise _refuse("Host and the authority of the target differ; they must be one")
-        head.target = (path or b"/") + query
-        if not head.host:
-            head.host = authority
-            head.lines.insert(1, b"host: " + authority)
+def _settle_start(head: RequestHead) -> None:
+    """Targets that are not a plain path, and versions that are not ours (RFC 9112 3.2)."""
+    asterisk = head.target == b"*" and head.method == b"OPTIONS"
+    if head.target[:1] != b"/" and not asterisk:
+        _settle_absolute(head)
+    elif not head.host:
+        head.lines.insert(1, _NO_HOST)
     # We speak our own version to the upstream, whatever the caller's was (RFC 9110 6.2).
     head.lines[0] = b"%b %b HTTP/1.1" % (head.method, head.target)
+
+
+def _settle_absolute(head: RequestHead) -> None:
+    """An absolute URI goes on as its path, its authority as Host (RFC 9112 3.2.2)."""
+    found = _ABSOLUTE.fullmatch(head.target)
+    if found is None:
+        raise _refuse("the target is neither a path nor an absolute http URI")
+    authority, path, query = found.groups()
+    try:
+        check_host(authority)
+    except BadLine as bad:
+        raise _refuse(str(bad)) from None
+    if head.host and head.host.lower() != authority.lower():
+        raise _refuse("Host and the authority of the target differ; they must be one")
+    # RFC 9112 3.2.4: OPTIONS for a whole server is an asterisk again at the last proxy.
+    empty = b"*" if head.method == b"OPTIONS" and not query else b"/"
+    head.target = (path or empty) + query
+    if not head.host:
+        head.host = authority
+        head.lines.insert(1, b"host: " + authority)

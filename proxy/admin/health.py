@@ -1,0 +1,57 @@
+"""Alive, and ready: two questions with two answers.
+
+Alive means that this process answers; the orchestrator restarts it otherwise.  Ready means
+that traffic sent now would be served by the current plan.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Protocol
+
+from aiohttp import web
+
+from proxy.admin.problems import Problem
+from proxy.admin.state import DESK
+
+
+class Worker(Protocol):
+    """What readiness reads of one worker in the desk's status."""
+
+    @property
+    def worker(self) -> int: ...
+    @property
+    def plan_number(self) -> int: ...
+    @property
+    def draining(self) -> bool: ...
+
+
+def unready(plan_number: int, workers: list[Worker]) -> list[str]:
+    """Why no worker may take traffic, one line per worker; empty when at least one may."""
+    reasons = []
+    for worker in workers:
+        if worker.draining:
+            reasons.append(f"worker {worker.worker}: draining")
+        elif worker.plan_number != plan_number:
+            reasons.append(
+                f"worker {worker.worker}: has plan {worker.plan_number}, current is {plan_number}"
+            )
+        else:
+            return []
+    return reasons or ["no worker has reported yet"]
+
+
+async def healthz(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "alive"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    status = request.app[DESK].status()
+    if reasons := unready(status.plan_number, list(status.workers)):
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "No worker is ready to take traffic",
+            problems=reasons,
+            headers={"Retry-After": "1"},
+        )
+    return web.json_response({"status": "ready", "plan_number": status.plan_number})

@@ -1,0 +1,266 @@
+"""What ``/metrics`` says: one table of names.
+
+Every series about a model carries ``arm``; ``all`` where it is about no single one.  The values
+a label can take are bounded by the config (models, versions, segments, endpoints), by the
+number of workers, or by a fixed list (outcomes, results, reasons): never by what callers send.
+``series.py`` fills the table from the desk, ``document.py`` makes docs/metrics.md from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal, NamedTuple
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from proxy.measure import histogram
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Row(NamedTuple):
+    """A metric as documented; a counter's name ends in ``_total``, and times are in seconds."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+
+
+MODEL: Final = ("model", "arm")
+VERSION: Final = ("model", "version", "arm")
+
+TABLE: Final = (
+    Row(
+        "pointsman_requests_total",
+        "counter",
+        (*VERSION, "outcome"),
+        "Requests that a version was chosen for, by how they ended.",
+    ),
+    Row(
+        "pointsman_segment_requests_total",
+        "counter",
+        (*VERSION, "segment", "outcome"),
+        "The same requests once for each configured segment dimension, as dimension=value.",
+    ),
+    Row(
+        "pointsman_request_seconds",
+        "histogram",
+        VERSION,
+        "Time from the request's head to the end of the answer, of answered requests.",
+    ),
+    Row(
+        "pointsman_first_byte_seconds",
+        "histogram",
+        VERSION,
+        "Time from the request's head to the first byte of the answer, of answered requests.",
+    ),
+    Row(
+        "pointsman_request_bytes_total",
+        "counter",
+        VERSION,
+        "Bytes of request bodies sent to the version.",
+    ),
+    Row(
+        "pointsman_answer_bytes_total",
+        "counter",
+        VERSION,
+        "Bytes of answer bodies received from the version.",
+    ),
+    Row(
+        "pointsman_share_ratio",
+        "gauge",
+        (*VERSION, "kind"),
+        "The canary's share, 0 to 1: asked by the split, realised by customers and by requests.",
+    ),
+    Row(
+        "pointsman_decisions_total",
+        "counter",
+        MODEL,
+        "Requests with a customer key, by the arm they were given.",
+    ),
+    Row(
+        "pointsman_missing_keys_total",
+        "counter",
+        MODEL,
+        "Requests without a usable customer key.",
+    ),
+    Row(
+        "pointsman_tester_overrides_total",
+        "counter",
+        MODEL,
+        "Requests whose arm a tester chose by header.",
+    ),
+    Row(
+        "pointsman_held_too_large_total",
+        "counter",
+        MODEL,
+        "Requests whose body was too large to read the customer key from.",
+    ),
+    Row(
+        "pointsman_fallbacks_total",
+        "counter",
+        (*MODEL, "reason"),
+        "Requests that the canary failed and the stable version answered.",
+    ),
+    Row(
+        "pointsman_fallback_failures_total",
+        "counter",
+        MODEL,
+        "Requests that the canary failed and the stable version could not answer either.",
+    ),
+    Row(
+        "pointsman_replays_total",
+        "counter",
+        MODEL,
+        "Requests sent again because a kept connection turned out to be closed.",
+    ),
+    Row(
+        "pointsman_shadow_copies_total",
+        "counter",
+        (*VERSION, "result"),
+        "Copies for a shadow: sent, or dropped by reason.",
+    ),
+    Row(
+        "pointsman_shadow_pairs_total",
+        "counter",
+        (*VERSION, "status"),
+        "Pairs of a live and a shadow answer, by whether their statuses agree.",
+    ),
+    Row(
+        "pointsman_pairs_dropped_total",
+        "counter",
+        (),
+        "Pairs that a worker did not hand to the desk, because it held too many.",
+    ),
+    Row(
+        "pointsman_reverts_total",
+        "counter",
+        (*MODEL, "reason"),
+        "Reverts since the desk's start, by the check that tripped; manual for a person's.",
+    ),
+    Row(
+        "pointsman_latched",
+        "gauge",
+        VERSION,
+        "1 for a version that was reverted and gets no customers until a person clears it.",
+    ),
+    Row(
+        "pointsman_endpoint_in_flight",
+        "gauge",
+        (*VERSION, "endpoint"),
+        "Requests at an endpoint now, over all workers.",
+    ),
+    Row(
+        "pointsman_endpoint_connections",
+        "gauge",
+        (*VERSION, "endpoint"),
+        "Open connections to an endpoint now, over all workers.",
+    ),
+    Row(
+        "pointsman_endpoint_ejected",
+        "gauge",
+        (*VERSION, "endpoint"),
+        "How many workers have taken the endpoint out.",
+    ),
+    Row(
+        "pointsman_refused_total",
+        "counter",
+        ("reason",),
+        "Requests refused before they belonged to a model.",
+    ),
+    Row(
+        "pointsman_log_lines_dropped_total",
+        "counter",
+        (),
+        "Lines of the access log that were not written, because too many waited.",
+    ),
+    Row(
+        "pointsman_counts_dropped_total",
+        "counter",
+        ("reason",),
+        "Counts not kept: of a version that left the config, or of too many segments.",
+    ),
+    Row("pointsman_plan_number", "gauge", (), "Number of the plan in force."),
+    Row(
+        "pointsman_desk_silence_seconds",
+        "gauge",
+        (),
+        "Time since the desk's control loop last ran; workers stop the canary when it is long.",
+    ),
+    Row("pointsman_worker_plan_number", "gauge", ("worker",), "Number of the worker's plan."),
+    Row(
+        "pointsman_worker_silence_seconds",
+        "gauge",
+        ("worker",),
+        "Time since the worker last reported.",
+    ),
+    Row("pointsman_worker_connections", "gauge", ("worker",), "Open connections of callers."),
+    Row("pointsman_worker_in_flight", "gauge", ("worker",), "Requests in the worker now."),
+    Row("pointsman_worker_draining", "gauge", ("worker",), "1 while the worker is stopping."),
+    Row(
+        "pointsman_worker_desk_silent",
+        "gauge",
+        ("worker",),
+        "1 while the worker does not hear the desk and sends everybody to stable.",
+    ),
+    Row("pointsman_config_ok", "gauge", (), "0 while the config file is refused."),
+    Row(
+        "pointsman_config_loaded_timestamp_seconds",
+        "gauge",
+        (),
+        "When the config in force was loaded, in seconds since the epoch.",
+    ),
+    Row("pointsman_history_ok", "gauge", (), "0 while the history file cannot be written."),
+    Row("pointsman_history_pending", "gauge", (), "Entries that wait to be written."),
+    Row(
+        "pointsman_start_timestamp_seconds",
+        "gauge",
+        (),
+        "When the desk started, in seconds since the epoch; counters begin at 0 there.",
+    ),
+    Row("pointsman_build_info", "gauge", ("version",), "1, with the version of pointsman."),
+)
+
+_FAMILY: Final = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
+
+
+class Board:
+    """One exposition being filled.  Only what stands in the table can be put on it."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, Metric] = {
+            row.name: _FAMILY[row.kind](row.name, row.help, labels=row.labels) for row in TABLE
+        }
+
+    def add(self, name: str, labels: Iterable[str], value: float) -> None:
+        """One sample; ``labels`` in the table's order."""
+        family = self._families[name]
+        assert isinstance(family, CounterMetricFamily | GaugeMetricFamily)
+        family.add_metric(tuple(labels), value)
+
+    def add_durations(self, name: str, labels: Iterable[str], buckets: dict[int, int]) -> None:
+        """One histogram from log buckets.
+
+        Counts below each bound are exact; the sum takes each duration as its bucket's middle,
+        which is wrong by 1.6 % at most.
+        """
+        family = self._families[name]
+        assert isinstance(family, HistogramMetricFamily)
+        below = histogram.cumulative(buckets)
+        bounds = [(str(le), n) for le, n in zip(histogram.BOUNDS, below, strict=True)]
+        bounds.append(("+Inf", histogram.count(buckets)))
+        family.add_metric(tuple(labels), bounds, histogram.seconds(buckets))
+
+    def collect(self) -> Iterable[Metric]:
+        """The families, in the table's order, those without a sample left out."""
+        return [family for family in self._families.values() if family.samples]

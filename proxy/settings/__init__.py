@@ -1,0 +1,33 @@
+"""settings: what the operator wrote, checked whole and never half believed.
+
+The law of this room: a broken config never becomes ``Settings``; every fault is named with
+file, line, path, what was found and what is allowed; no secret is ever printed.  Files and the
+environment are read in load.py, testers.py, watch.py and processors.py only.  A worker never
+imports this room.
+"""
+
+from proxy.settings.change import needs_restart
+from proxy.settings.compile import (
+    compile_model,
+    compile_plan,
+    fingerprint,
+    split_salt,
+    thresholds,
+)
+from proxy.settings.load import load, parse
+from proxy.settings.schema import Settings, json_schema
+from proxy.settings.watch import watch
+
+__all__ = [
+    "Settings",
+    "compile_model",
+    "compile_plan",
+    "fingerprint",
+    "json_schema",
+    "load",
+    "needs_restart",
+    "parse",
+    "split_salt",
+    "thresholds",
+    "watch",
+]

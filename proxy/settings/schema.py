@@ -1,0 +1,329 @@
+"""What the operator may write: every field with its kind, default and meaning.
+
+The law of this file: a field stands here once.  The error lines, docs/config.md and the JSON
+schema are all read from it.  Times are seconds, sizes bytes, percentages 0 to 100.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, JsonValue, PrivateAttr, model_validator
+
+from proxy.routing import plan
+from proxy.settings import grammar
+from proxy.settings.breakers import Thresholds, all_off
+from proxy.settings.grammar import Address
+from proxy.settings.kinds import Kind, OrOff, choice, duration, exactly_one
+from proxy.settings.processors import available
+from proxy.settings.serving import (
+    Deadlines,
+    Fallback,
+    Flag,
+    Limits,
+    ListenerLimits,
+    Part,
+    Version,
+)
+from proxy.settings.shadows import Percent, Shadow
+from proxy.settings.units import Unfit
+
+_LOG: Final = plan.AccessLog()
+_MOST_WORKERS = 256
+#: Marks a field that a reload cannot change (change.py).
+RESTART: Final[dict[str, JsonValue]] = {"needs_restart": True}
+
+Name = Annotated[str, grammar.NAME]
+Listen = Annotated[Address, grammar.ADDRESS]
+
+
+def _workers(value: object) -> int:
+    if value == "auto":
+        return min(available(), _MOST_WORKERS)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_WORKERS:
+        raise Unfit
+    return value
+
+
+_WORKERS = Kind(
+    "whole number or auto",
+    f"a whole number from 1 to {_MOST_WORKERS}, or auto",
+    _workers,
+    {"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MOST_WORKERS}, {"const": "auto"}]},
+)
+
+
+_FOLDER = Kind(
+    "path",
+    "the path of a folder, at most 4096 characters",
+    lambda value: Path(grammar.FILE.read(value)),
+    grammar.FILE.schema,
+    str,
+    textual=True,
+)
+
+
+class Match(Part):
+    about = (
+        "Which requests are for this model. The longest prefix wins; with the same prefix, a "
+        "model with a `host` wins over one without."
+    )
+
+    path_prefix: Annotated[str, grammar.PATH_PREFIX] = Field(
+        description="The beginning of the path, in whole segments: `/v2/models/a` takes "
+        "`/v2/models/a/infer`, never `/v2/models/ab`."
+    )
+    host: Annotated[str, grammar.HOST] | None = Field(
+        default=None, description="The Host of the request, without its port; left out, any."
+    )
+
+
+class Source(Part):
+    """Where a value is read from; exactly one of the four."""
+
+    header: Annotated[str, grammar.HEADER] | None = Field(
+        default=None, description="Read it from this header, whatever its case."
+    )
+    cookie: Annotated[str, grammar.COOKIE] | None = Field(
+        default=None, description="Read it from this cookie."
+    )
+    query: Annotated[str, grammar.PARAMETER] | None = Field(
+        default=None, description="Read it from this parameter of the query."
+    )
+    json_field: Annotated[str, grammar.POINTER] | None = Field(
+        default=None, alias="json", description="Read it from this field of the JSON body."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Source:
+        exactly_one(dict(self.named()))
+        return self
+
+    def named(self) -> tuple[tuple[Literal["header", "cookie", "query", "json"], str | None], ...]:
+        """The four sources with the name that was given, or None."""
+        return (
+            ("header", self.header),
+            ("cookie", self.cookie),
+            ("query", self.query),
+            ("json", self.json_field),
+        )
+
+    def key_source(self) -> plan.KeySource:
+        """The one that was given."""
+        return next(plan.KeySource(kind, name) for kind, name in self.named() if name is not None)
+
+
+class Customer(Source):
+    about = (
+        "The key that decides who gets the canary: the same customer always gets the same arm. "
+        "Exactly one of `header`, `cookie`, `query` and `json`."
+    )
+
+    missing: Annotated[Literal["random", "stable"], choice("random", "stable")] = Field(
+        default="stable",
+        description="Who has no key: always stable, or a draw for each request.",
+    )
+
+
+class Segment(Source):
+    about = (
+        "A dimension to count by. Exactly one of `header`, `cookie`, `query` and `json`. "
+        "A value outside `values` counts as `other`, none as `missing`."
+    )
+
+    values: tuple[Annotated[str, grammar.SEGMENT_VALUE], ...] = Field(
+        min_length=1, max_length=32, description="The values that are counted apart."
+    )
+
+
+class Canary(Part):
+    about = "The version that some customers get in the place of stable."
+
+    version: Name = Field(description="The version on trial.")
+    percent: Percent = Field(
+        description="Share of the customers who get it. Raising it moves nobody back to stable."
+    )
+
+
+class Split(Part):
+    about = "Which version gets which traffic."
+
+    stable: Name = Field(description="The version that everybody else gets.")
+    canary: Canary | None = Field(default=None, description="The version on trial; left out, none.")
+    shadow: tuple[Shadow, ...] = Field(
+        default=(), max_length=8, description="The versions that get copies of requests."
+    )
+    salt: Annotated[str, grammar.SALT] | None = Field(
+        default=None,
+        description="Decides, with the key, who is drawn. Left out it is made of the names of "
+        "model and canary, so that each canary draws other customers.",
+    )
+
+
+class Secret(Part):
+    about = "Where the testers' secret is kept; exactly one of the two. It never stands in here."
+
+    env: Annotated[str, grammar.VARIABLE] | None = Field(
+        default=None, description="In this environment variable."
+    )
+    file: Annotated[str, grammar.FILE] | None = Field(
+        default=None, description="In this file, taken from the folder of the config file."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Secret:
+        exactly_one({"env": self.env, "file": self.file})
+        return self
+
+
+class Testers(Part):
+    about = (
+        "Lets testers choose their arm with a header: its value is the secret, a space, and "
+        "`stable` or `canary`. Left out, nobody can."
+    )
+
+    header: Annotated[str, grammar.HEADER] = Field(
+        default="X-Pointsman-Tester", description="The header that testers send."
+    )
+    secret: Secret = Field(description="Where the secret is kept.")
+
+
+class Model(Part):
+    about = "One model: its requests, its versions, and which version gets what."
+
+    match: Match = Field(description="Which requests are for this model.")
+    customer: Customer | None = Field(
+        default=None, description="Who a request is about; needed for a canary."
+    )
+    segments: dict[Annotated[str, grammar.DIMENSION], Segment] = Field(
+        default={}, max_length=8, description="Dimensions to count by, name to source."
+    )
+    versions: dict[Name, Version] = Field(
+        min_length=1,
+        max_length=64,
+        description="The versions, name (a text: quote it) to addresses.",
+    )
+    split: Split = Field(description="Which version gets which traffic.")
+    deadlines: Deadlines = Field(default=Deadlines(), description="How long a version may take.")
+    limits: Limits = Field(default=Limits(), description="The room for this model in one worker.")
+    safe_to_repeat: Flag = Field(
+        default=False,
+        description="Says that asking twice does no harm. A canary that fails before its first "
+        "byte is then answered by stable.",
+    )
+    fallback: Fallback | None = Field(
+        default=None,
+        description="When stable answers for a failing canary, if `safe_to_repeat` is true.",
+    )
+    testers: Testers | None = Field(default=None, description="Lets testers choose their arm.")
+    thresholds: Annotated[
+        Thresholds,
+        OrOff("a mapping with error_rate, latency, consecutive_failures, or off", all_off),
+    ] = Field(default=Thresholds(), description="What reverts the canary by itself.")
+
+
+class AccessLog(Part):
+    about = "One JSON line for each request. Left out, there is no access log."
+
+    path: Annotated[str, grammar.FILE] = Field(
+        default="-",
+        description="Where it is written: `-` for standard output, or a file, taken from the "
+        "folder of the config file.",
+        json_schema_extra=RESTART,
+    )
+    percent: Percent = Field(
+        default=_LOG.percent,
+        description="Share of the customers who are logged; failures of a version or of the "
+        "proxy always are.",
+    )
+    customers: Annotated[Literal["hashed", "plain", "none"], choice("hashed", "plain", "none")] = (
+        Field(_LOG.customers, description="How the customer's key is written.")
+    )
+
+
+class Settings(Part):
+    """The whole config, checked.  ``load`` makes it; nothing changes it afterwards."""
+
+    about = "The fields at the top of the file."
+
+    listen: Listen = Field(
+        default=Address("127.0.0.1", 8080),
+        description="Where callers connect.",
+        json_schema_extra=RESTART,
+    )
+    admin: Listen = Field(
+        default=Address("127.0.0.1", 9901),
+        description="Where operators connect: health, metrics and the API. It asks for no "
+        "password, so keep it on an address that only they reach.",
+        json_schema_extra=RESTART,
+    )
+    workers: Annotated[int, _WORKERS] = Field(
+        default=1,
+        description="Processes that carry traffic; `auto` is one for each processor.",
+        json_schema_extra=RESTART,
+    )
+    state_dir: Annotated[Path, _FOLDER] = Field(
+        default=Path(".pointsman"),
+        description="The folder of the history file, taken from the folder of the config file.",
+        json_schema_extra=RESTART,
+    )
+    desk_silence: Annotated[float, duration("1s", "1h")] = Field(
+        default=plan.Plan(0, ()).desk_silence,
+        description="When the release desk has been silent so long, everybody gets stable.",
+    )
+    drain: Annotated[float, duration("0s", "1h")] = Field(
+        default=30.0,
+        description="How long requests may go on after the order to stop.",
+        json_schema_extra=RESTART,
+    )
+    shadow_marker_from_outside: Annotated[
+        Literal["remove", "refuse"], choice("remove", "refuse")
+    ] = Field(
+        default="remove",
+        description="What is done with the header `x-shadow` of a caller: taken off, or the "
+        "request refused.",
+    )
+    access_log: AccessLog | None = Field(
+        default=None, description="One JSON line for each request."
+    )
+    limits: ListenerLimits = Field(
+        default=ListenerLimits(), description="What callers may take of one worker."
+    )
+    models: dict[Name, Model] = Field(
+        min_length=1, max_length=10_000, description="The models, name to what is said of them."
+    )
+
+    _path: Path = PrivateAttr(Path("pointsman.yaml"))
+    _digest: str = PrivateAttr("")
+    _secrets: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """The config file, as it was named."""
+        return self._path
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file's bytes, in hex; empty when it came from no file."""
+        return self._digest
+
+    def tester_secret(self, model: str) -> str | None:
+        """The testers' secret of a model, as read at loading; None when it has no testers."""
+        return self._secrets.get(model)
+
+    def came_from(self, path: Path, digest: str, secrets: dict[str, str]) -> Settings:
+        """The same settings of this file: its paths made absolute, its secrets known."""
+        folder = path.absolute().parent
+        update: dict[str, object] = {"state_dir": folder / self.state_dir}
+        if self.access_log is not None and self.access_log.path != "-":
+            log = str(folder / self.access_log.path)
+            update["access_log"] = self.access_log.model_copy(update={"path": log})
+        known = self.model_copy(update=update)
+        known._path, known._digest, known._secrets = path, digest, dict(secrets)
+        return known
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a config file (draft 2020-12), for editors."""
+    return Settings.model_json_schema(by_alias=True)

@@ -1,0 +1,64 @@
+"""Fetching the testers' secrets from where the config says they are kept.
+
+No line of an error shows a secret, nor a name that might be one written in the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from proxy.settings.document import Where
+from proxy.settings.problems import Problem
+from proxy.settings.schema import Secret, Settings
+from proxy.settings.units import Unfit
+
+#: Shorter ones can be guessed over the network.
+SHORTEST: Final = 16
+LONGEST: Final = 1024
+_SECRET = re.compile(rf"[\x21-\x7e]{{{SHORTEST},{LONGEST}}}")
+_ALLOWED = f"a secret of {SHORTEST} to {LONGEST} visible ASCII characters without spaces"
+
+
+def fetch(
+    settings: Settings, folder: Path, environment: Mapping[str, str]
+) -> tuple[dict[str, str], list[Problem]]:
+    """Secrets by model, and what is wrong with the others."""
+    secrets: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name, model in settings.models.items():
+        if model.testers is None:
+            continue
+        secret = model.testers.secret
+        where: Where = ("models", name, "testers", "secret", "env" if secret.env else "file")
+        try:
+            secrets[name] = _fetch(secret, folder, environment)
+        except Unfit as unfit:
+            problems.append(Problem(where, f"found {unfit}; allowed is {_ALLOWED}"))
+    return secrets, problems
+
+
+def _fetch(secret: Secret, folder: Path, environment: Mapping[str, str]) -> str:
+    if secret.env is not None:
+        value = environment.get(secret.env)
+        if value is None:
+            raise Unfit("no environment variable of this name")
+        return _fit(value)
+    try:
+        with (folder / str(secret.file)).open("rb") as file:
+            content = file.read(LONGEST + 3)
+    except OSError as error:
+        raise Unfit(f"no file that can be read ({error.strerror})") from None
+    try:
+        # Editors and `echo` end a file with a newline, which is no part of the secret.
+        return _fit(content.decode("ascii").removesuffix("\n").removesuffix("\r"))
+    except UnicodeDecodeError:
+        raise Unfit("a content that is not ASCII") from None
+
+
+def _fit(value: str) -> str:
+    if not _SECRET.fullmatch(value):
+        raise Unfit("a content that does not fit")
+    return value

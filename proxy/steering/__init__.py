@@ -1,0 +1,25 @@
+"""steering: the release desk's control loop.  Its law: the automatic actor may only revert.
+
+    loop        the desk itself: from the workers, from the file, from operators; tick
+    held        what it holds in memory, and how the next Plan follows from it
+    planning    what is asked and what is latched, made into a Plan (pure)
+    rules       what the config file says, and what changed in it
+    observe     the last minutes by series; the canary's runs of failures
+    totals      everything since the start, for /metrics
+    judging     asks the judge about every canary in force
+    carry       publishes, then writes down
+    orders      what operators may order, checked (pure)
+    operators   carries their orders out, in turn
+    record      the one writer of the history; nobody waits for the disk
+    workers     who there is
+    view        fills in status.py, the document of /v1/status
+
+A revert is one swap in memory, published before anything is written.  A latched version is
+never a canary: planning.py is the only maker of published Plans.
+"""
+
+from proxy.steering.loop import ReleaseDesk
+from proxy.steering.status import ModelStatus, Status
+from proxy.steering.totals import Totals
+
+__all__ = ["ModelStatus", "ReleaseDesk", "Status", "Totals"]

@@ -1,0 +1,245 @@
+"""The release desk: observe, judge, revert.
+
+``tick`` is the loop's one turn and never waits.  A revert is published first, in memory, and
+written to the history afterwards.  The desk by itself only ever takes customers away from a
+canary; giving is for people (operators.py) and for the file.
+
+Everything runs on one event loop; only the history's writing is in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from proxy.errors import ConfigError
+from proxy.measure import EndpointState, Report
+from proxy.routing.plan import Plan
+from proxy.settings import Settings
+from proxy.steering import orders, planning, view
+from proxy.steering.carry import Carrying
+from proxy.steering.held import Held
+from proxy.steering.judging import AUTOMATIC, Judging
+from proxy.steering.operators import Operators
+from proxy.steering.record import Recorder
+from proxy.steering.rules import Change, changes, rules
+from proxy.steering.status import Status
+from proxy.steering.totals import Totals
+from proxy.store import Entry, Event, History
+from proxy.terms import Latch
+
+log = logging.getLogger(__name__)
+
+
+class ReleaseDesk:
+    """Holds what is asked, what is latched and what was observed; publishes what follows.
+
+    ``publish`` gives a Plan to every worker at once and must not wait.  Nothing is published
+    before the first ``hello``; a worker that says hello is given ``plan`` by the caller.
+    ``clock`` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        history: History,
+        publish: Callable[[Plan], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        state, now = history.state(), clock()
+        found, known = rules(settings), state.files
+        self._clock = clock
+        self._held = Held(found, state, now)
+        self._recorder = Recorder(history, clock)
+        self._carrying = Carrying(self._held, publish, self._recorder)
+        self._operators = Operators(self._held, self._carrying, self._recorder, clock)
+        self._judging = Judging()
+        self._refused: view.Refused | None = None
+        stale = self._drop_stale(now)
+        if stale:
+            self._held.advance(now)
+        if history.repaired:
+            self._note(Event.HISTORY_REPAIRED, history.repaired, now)
+        self._note(Event.STARTED, "", now)
+        self._record_changes(changes(known, found.words), stale, now)
+
+    # ---- to be read
+
+    @property
+    def plan(self) -> Plan:
+        """The Plan in force."""
+        return self._held.plan
+
+    @property
+    def asked(self) -> Plan:
+        """What is wanted, latched canaries left in: for explaining, never for publishing."""
+        held = self._held
+        return planning.asked(held.rules.plan, held.overrides, held.latches, held.plan.number)
+
+    @property
+    def totals(self) -> Totals:
+        """Counts since the desk's start; live, not a copy."""
+        return self._held.totals
+
+    @property
+    def endpoints(self) -> list[tuple[int, EndpointState]]:
+        """Each endpoint as each worker last saw it."""
+        return self._held.workers.endpoints()
+
+    def status(self) -> Status:
+        return view.status(self._held, self._recorder, self._refused, self._clock())
+
+    async def entries(self, limit: int | None = None) -> list[Entry]:
+        """The last entries of the history, oldest first.  Raises StateError."""
+        return await asyncio.to_thread(self._recorder.history.entries, limit)
+
+    # ---- from the workers
+
+    def hello(
+        self, worker: int, plan_number: int, latches: Sequence[Latch] = (), pid: int = 0
+    ) -> None:
+        """A worker is there and says what it knows.
+
+        What it knows better is adopted: a later plan number is gone beyond, an unknown latch
+        is a revert that was never written down.  An equal number may be another desk's plan,
+        so it is gone beyond as well.
+        """
+        held, now = self._held, self._clock()
+        held.workers.hello(worker, pid, plan_number, now)
+        later = plan_number > held.plan.number
+        unknown = held.unknown(latches, plan_number)
+        if unknown:
+            self._carrying.revert(unknown, now, Event.LATCH_ADOPTED, beyond=plan_number)
+        elif plan_number >= held.plan.number:
+            self._carrying.publish(now, beyond=plan_number)
+        held.workers.handed(held.plan.number)  # the caller's part, see ``publish``
+        if later:
+            self._note(Event.PLAN_ADOPTED, f"worker {worker} held plan {plan_number}", now)
+
+    def report(self, worker: int, report: Report) -> None:
+        """All that one worker counted since its last report."""
+        held, now = self._held, self._clock()
+        held.workers.report(worker, report, now)
+        kept = held.counting.add(report)
+        known = [counts for counts in report.models if counts.model in held.rules.models]
+        held.fresh |= held.observed.add(worker, kept, known, now)
+
+    def lost(self, worker: int) -> None:
+        """A worker's channel is gone; what it counted stays."""
+        self._held.workers.lost(worker)
+        self._held.observed.lost(worker)
+
+    # ---- the loop
+
+    def tick(self) -> None:
+        """Judge every canary, revert those that fail, go on writing what is pending."""
+        now = self._clock()
+        latches = self._judging.trips(self._held, now)
+        if latches:
+            self._carrying.revert(latches, now)
+        self._held.ticked_at = now
+        self._recorder.retry(now)
+
+    # ---- from the file
+
+    def reload(self, settings: Settings) -> bool:
+        """The file was edited, and what it says is in order: publish it; True when it is in force.
+
+        Making a reverted version stable would give it everybody: that edit is refused, in the
+        way of ``reload_refused``.
+        """
+        held, now = self._held, self._clock()
+        found = rules(settings)
+        if problems := _reverted_stables(found.plan, held):
+            self.reload_refused(ConfigError(found.path, problems))
+            return False
+        self._refused = None
+        changed = changes(held.rules.words, found.words)
+        same = not changed and found.plan == held.rules.plan
+        held.use(found, now)
+        if not same:
+            stale = self._drop_stale(now)
+            self._carrying.publish(now)
+            self._record_changes(changed, stale, now)
+        return True
+
+    def reload_refused(self, error: ConfigError) -> None:
+        """The file was edited and is broken: the last good one goes on, and ``status`` says so."""
+        log.error("%s", error)
+        self._refused = view.Refused(str(error), list(error.problems), self._clock())
+
+    # ---- from operators
+
+    async def set_split(
+        self, model: str, version: str | None, percent: float, actor: str, reason: str
+    ) -> None:
+        """Another canary or share than the file's, until the file's split is edited.
+
+        Without ``version``, that of the canary there is.  Raises OperationRefused.
+        """
+        await self._operators.set_split(model, version, percent, actor, reason)
+
+    async def clear_split(self, model: str, actor: str, reason: str) -> None:
+        """The file's split again.  Raises OperationRefused."""
+        await self._operators.clear_split(model, actor, reason)
+
+    async def clear_revert(self, model: str, version: str, actor: str, reason: str) -> None:
+        """A reverted version may be canary again.  Raises OperationRefused."""
+        await self._operators.clear_revert(model, version, actor, reason)
+
+    async def revert(self, model: str, actor: str, reason: str) -> None:
+        """Take the canary out now, and latch it.  Waits for no other operator and no disk.
+
+        Raises OperationRefused when there is no canary to take out.
+        """
+        await self._operators.revert(model, actor, reason)
+
+    async def close(self) -> None:
+        """Finish what operators began, and try once more to write what is pending."""
+        await self._operators.finished()
+        await self._recorder.close()
+
+    # ---- its own
+
+    def _note(self, event: Event, message: str, now: float) -> None:
+        self._carrying.record(Entry(event, now, AUTOMATIC, message=message))
+
+    def _drop_stale(self, now: float) -> list[Entry]:
+        """End the overrides of edited splits; their entries are for after the publishing."""
+        held = self._held
+        stale = [override for override in held.overrides.values() if not held.fits(override)]
+        entries = [orders.dropped(held, override, now) for override in stale]
+        for override in stale:
+            del held.overrides[override.model]
+        return entries
+
+    def _record_changes(self, changed: list[Change], dropped: list[Entry], now: float) -> None:
+        for change in changed:
+            log.info("config of %s: %s", change.model or "the house", change.message)
+            self._carrying.record(
+                Entry(
+                    event=Event.CONFIG_CHANGED,
+                    at=now,
+                    actor="file",
+                    model=change.model,
+                    before=change.before,
+                    after=change.after,
+                    message=change.message,
+                )
+            )
+        for entry in dropped:
+            log.warning("override of %s ended: %s", entry.model, entry.message)
+            self._carrying.record(entry)
+
+
+def _reverted_stables(plan: Plan, held: Held) -> list[str]:
+    """One line for each model whose stable version the file now wants to be a reverted one."""
+    return [
+        f"models.{model.name}.split.stable: found {model.stable!r}, which was reverted "
+        f"({latch.reason}: {latch.message}); allowed is another version, or this one after "
+        f"`pointsman split clear-revert {model.name} {model.stable}`"
+        for model, latch in planning.latched_stables(plan, held.latches)
+        if (was := held.model(model.name)) is None or was.stable != model.stable
+    ]

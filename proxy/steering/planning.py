@@ -1,0 +1,96 @@
+"""What is asked and what is latched, made into the next Plan.  Pure.
+
+The file says what is wanted, an override says it instead for one model, and a latch takes the
+canary out whoever wants it.  Nobody else builds a Plan for publishing, so the rule that a
+latched version is never a canary is kept in this file alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
+
+from proxy.routing.plan import CanaryPlan, ModelPlan, Plan
+from proxy.store import Override
+from proxy.terms import Latch
+
+#: Latches by (model, version).
+Latches = Mapping[tuple[str, str], Latch]
+
+
+def build(file: Plan, overrides: Mapping[str, Override], latches: Latches, number: int) -> Plan:
+    """The Plan to publish: what is asked, without any latched canary."""
+    plan = asked(file, overrides, latches, number)
+    return replace(plan, models=tuple(_without_latched(model, latches) for model in plan.models))
+
+
+def asked(file: Plan, overrides: Mapping[str, Override], latches: Latches, number: int) -> Plan:
+    """The same Plan with latched canaries left in: what is wanted, for explaining it."""
+    return replace(
+        file,
+        number=number,
+        models=tuple(overridden(model, overrides.get(model.name)) for model in file.models),
+        latches=tuple(latches[key] for key in sorted(latches)),
+    )
+
+
+def overridden(model: ModelPlan, override: Override | None) -> ModelPlan:
+    """The model with the override's canary in place of the file's.
+
+    A salt that was only the default one names the file's canary, so it changes with it: another
+    version tries other customers.
+    """
+    if override is None:
+        return model
+    salt = model.salt
+    if salt in ("", _default_salt(model.name, model.canary.version if model.canary else "")):
+        salt = _default_salt(model.name, override.version)
+    return replace(model, canary=CanaryPlan(override.version, override.percent), salt=salt)
+
+
+def _default_salt(model: str, version: str) -> str:
+    return f"{model}/split/{version}"
+
+
+def _without_latched(model: ModelPlan, latches: Latches) -> ModelPlan:
+    if model.canary is not None and (model.name, model.canary.version) in latches:
+        return replace(model, canary=None)
+    return model
+
+
+def unfit(model: ModelPlan | None, version: str) -> str:
+    """Why ``version`` cannot be the canary of ``model``; empty when it can."""
+    if model is None:
+        return "the model is not in the config"
+    names = [known.name for known in model.versions]
+    if version not in names:
+        allowed = [name for name in names if name != model.stable]
+        return (
+            f"there is no version {version!r} of {model.name}; "
+            f"allowed are {', '.join(allowed) or '(none: it has only its stable one)'}"
+        )
+    if version == model.stable:
+        return f"version {version} of {model.name} is the stable one already"
+    if model.customer is None:
+        return f"{model.name} has no `customer`, and a canary is given by customer"
+    return ""
+
+
+def gives(before: CanaryPlan | None, after: CanaryPlan | None) -> bool:
+    """Whether the change gives a canary customers that it did not have.
+
+    What only takes customers away never waits for the disk; what gives some must be written
+    down first.
+    """
+    if after is None:
+        return False
+    return before is None or before.version != after.version or after.percent > before.percent
+
+
+def latched_stables(plan: Plan, latches: Latches) -> Iterable[tuple[ModelPlan, Latch]]:
+    """Models whose stable version is itself a reverted one."""
+    for model in plan.models:
+        latch = latches.get((model.name, model.stable))
+        if latch is not None:
+            yield model, latch

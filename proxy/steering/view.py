@@ -1,0 +1,247 @@
+"""Fills in the Status from what the desk holds.  Only reads."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from proxy import __version__
+from proxy.compare import PairSnapshot
+from proxy.judge import worst
+from proxy.measure import Tally, error_rate, errors, histogram, requests
+from proxy.routing.plan import CanaryPlan, ModelPlan
+from proxy.steering import status as s
+from proxy.steering.held import Held
+from proxy.steering.record import Recorder
+from proxy.terms import Arm, Finding
+
+ARM_SECONDS: Final = 60.0
+
+#: The share is said over the longest of these that the present split has lasted, so that the
+#: share before the last change is never in it.
+SHARE_SECONDS: Final = (300.0, 60.0, 20.0, 5.0, 2.0)
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The file as it stands now, and why it is not in force."""
+
+    message: str
+    problems: list[str]
+    at: float
+
+
+def status(held: Held, recorder: Recorder, refused: Refused | None, now: float) -> s.Status:
+    """Everything, at ``now`` (seconds since the epoch)."""
+    return s.Status(
+        version=__version__,
+        now=now,
+        started_at=held.started_at,
+        plan_number=held.plan.number,
+        config=s.ConfigStatus(
+            path=held.rules.path,
+            loaded_at=held.loaded_at,
+            last_error=refused.message if refused else None,
+            problems=refused.problems if refused else [],
+            refused_at=refused.at if refused else None,
+        ),
+        history=_history(recorder),
+        workers=_workers(held, now),
+        models=_models(held, now),
+        reverts=list(reversed(held.reverts)),
+        judged_seconds_ago=None if held.ticked_at is None else max(0.0, now - held.ticked_at),
+    )
+
+
+def _history(recorder: Recorder) -> s.HistoryStatus:
+    return s.HistoryStatus(
+        path=str(recorder.history.path),
+        ok=recorder.error is None,
+        pending=recorder.pending,
+        failures=recorder.failures,
+        lost=recorder.lost,
+        error=recorder.error,
+        repaired=recorder.history.repaired or None,
+    )
+
+
+def _workers(held: Held, now: float) -> list[s.WorkerStatus]:
+    return [
+        s.WorkerStatus(
+            worker=it.worker,
+            pid=it.pid,
+            plan_number=it.plan_number,
+            seen_seconds_ago=max(0.0, now - it.heard),
+            connections=it.connections,
+            in_flight=it.in_flight,
+            copies_in_flight=it.copies_in_flight,
+            copies_bytes=it.copies_bytes,
+            desk_silent=it.desk_silent,
+            draining=it.draining,
+        )
+        for it in held.workers.all()
+    ]
+
+
+def _models(held: Held, now: float) -> dict[str, s.ModelStatus]:
+    endpoints = _endpoints(held)
+    pairs = held.totals.pairs.snapshot()
+    return {
+        name: _model(held, model, endpoints.get(name, []), pairs, now)
+        for name, model in held.rules.models.items()
+    }
+
+
+def _model(
+    held: Held,
+    model: ModelPlan,
+    endpoints: list[s.EndpointStatus],
+    pairs: PairSnapshot,
+    now: float,
+) -> s.ModelStatus:
+    name = model.name
+    counts = held.totals.models.get(name)
+    findings = held.findings.get(name, ())
+    asked = held.asked(name)
+    latch = held.latches.get((name, model.stable))
+    return s.ModelStatus(
+        stable=model.stable,
+        canary=None if asked is None else _canary(held, model, asked),
+        share=None if asked is None else _share(held, model, asked, now),
+        arms=_arms(held, model, asked, endpoints, now),
+        shadows=_shadows(held, model, pairs),
+        findings=[_finding(finding) for finding in findings],
+        verdict=worst(findings).name.lower() if findings else None,
+        latches=[it for (of, _), it in sorted(held.latches.items()) if of == name],
+        endpoints=endpoints,
+        fallbacks=dict(counts.fallbacks) if counts else {},
+        fallback_failures=counts.fallback_failures if counts else 0,
+        missing_keys=counts.missing_keys if counts else 0,
+        overrides=counts.overrides if counts else 0,
+        warnings=[]
+        if latch is None
+        else [f"stable is {model.stable}, which was reverted: {latch.message}"],
+    )
+
+
+def _canary(held: Held, model: ModelPlan, asked: CanaryPlan) -> s.CanaryStatus:
+    override = held.overrides.get(model.name)
+    file = model.canary
+    return s.CanaryStatus(
+        version=asked.version,
+        percent_asked=asked.percent,
+        percent_file=file.percent if file and file.version == asked.version else None,
+        source="file" if override is None else "override",
+        reverted=(model.name, asked.version) in held.latches,
+        since=held.since.get(model.name, held.started_at),
+        set_by=override.actor if override else None,
+        reason=override.reason if override else None,
+    )
+
+
+def _share(held: Held, model: ModelPlan, asked: CanaryPlan, now: float) -> s.ShareStatus:
+    lasted = now - held.since.get(model.name, held.started_at)
+    # A window's oldest second counts in whole, so it reaches one second further back.
+    fitting = [seconds for seconds in SHARE_SECONDS if seconds + 1.0 <= lasted]
+    if not fitting:
+        return s.ShareStatus(asked.percent / 100, None, None, 0.0)
+    seconds = fitting[0]
+    decided = held.observed.decisions(model.name, seconds, now).customers
+    canary = held.observed.tally(model.name, asked.version, Arm.CANARY, seconds, now)
+    stable = held.observed.tally(model.name, model.stable, Arm.STABLE, seconds, now)
+    return s.ShareStatus(
+        asked=asked.percent / 100,
+        by_customers=_part(decided.get(Arm.CANARY, 0), decided.get(Arm.STABLE, 0)),
+        by_requests=_part(sum(canary.outcomes.values()), sum(stable.outcomes.values())),
+        seconds=seconds,
+    )
+
+
+def _part(these: int, others: int) -> float | None:
+    return these / (these + others) if these + others else None
+
+
+def _arms(
+    held: Held,
+    model: ModelPlan,
+    asked: CanaryPlan | None,
+    endpoints: list[s.EndpointStatus],
+    now: float,
+) -> dict[str, s.ArmStatus]:
+    roles = [(str(Arm.STABLE), model.stable, Arm.STABLE)]
+    if asked is not None:
+        roles.append((str(Arm.CANARY), asked.version, Arm.CANARY))
+    roles += [(f"shadow:{it.version}", it.version, Arm.SHADOW) for it in model.shadows]
+    return {
+        role: _arm(
+            held.observed.tally(model.name, version, arm, ARM_SECONDS, now),
+            sum(it.in_flight for it in endpoints if it.version == version),
+        )
+        for role, version, arm in roles
+    }
+
+
+def _arm(tally: Tally, in_flight: int) -> s.ArmStatus:
+    return s.ArmStatus(
+        version=tally.version,
+        requests=requests(tally),
+        errors=errors(tally),
+        error_rate=_number(error_rate(tally)),
+        outcomes=dict(tally.outcomes),
+        p50=_quantile(tally.total, 0.50),
+        p95=_quantile(tally.total, 0.95),
+        p99=_quantile(tally.total, 0.99),
+        first_byte_p50=_quantile(tally.first_byte, 0.50),
+        first_byte_p95=_quantile(tally.first_byte, 0.95),
+        first_byte_p99=_quantile(tally.first_byte, 0.99),
+        in_flight=in_flight,
+    )
+
+
+def _quantile(buckets: dict[int, int], q: float) -> float | None:
+    return _number(histogram.quantile(buckets, q))
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _shadows(held: Held, model: ModelPlan, pairs: PairSnapshot) -> dict[str, s.ShadowStatus]:
+    counts = held.totals.models.get(model.name)
+    copies = counts.copies if counts else {}
+    return {
+        it.version: s.ShadowStatus(
+            percent=it.percent,
+            copies=dict(copies.get(it.version, {})),
+            pairs=replace(pairs.of(model.name, it.version), differences={}),
+        )
+        for it in model.shadows
+    }
+
+
+def _finding(finding: Finding) -> s.FindingStatus:
+    return s.FindingStatus(
+        check=finding.check,
+        verdict=finding.verdict.name.lower(),
+        message=finding.message,
+        numbers=finding.numbers,
+    )
+
+
+def _endpoints(held: Held) -> dict[str, list[s.EndpointStatus]]:
+    """By model: every worker's view of an endpoint, added up."""
+    found: dict[tuple[str, str, str], s.EndpointStatus] = {}
+    for _, it in held.workers.endpoints():
+        key = (it.model, it.version, it.endpoint)
+        row = found.setdefault(key, s.EndpointStatus(it.version, it.endpoint, 0, 0, False, 0, ""))
+        row.in_flight += it.in_flight
+        row.connections += it.connections
+        row.ejected = row.ejected or it.ejected
+        row.ejected_by += it.ejected
+        row.reason = row.reason or it.reason
+    by_model: dict[str, list[s.EndpointStatus]] = {}
+    for (model, _, _), row in sorted(found.items()):
+        by_model.setdefault(model, []).append(row)
+    return by_model

@@ -1,0 +1,57 @@
+"""Which workers there are, and how each one said it was.  Time is an argument."""
+
+from __future__ import annotations
+
+import msgspec
+
+from proxy.measure import EndpointState, Report
+
+
+class Worker(msgspec.Struct):
+    """One worker as the desk knows it.  ``heard`` is seconds since the epoch."""
+
+    worker: int
+    heard: float
+    pid: int = 0
+    plan_number: int = 0  # of the plan it said it holds, or was last handed
+    connections: int = 0
+    in_flight: int = 0
+    copies_in_flight: int = 0
+    copies_bytes: int = 0
+    desk_silent: bool = False
+    draining: bool = False
+    endpoints: list[EndpointState] = msgspec.field(default_factory=list)
+
+
+class Workers:
+    """All workers that have said something and were not lost since."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Worker] = {}
+
+    def hello(self, worker: int, pid: int, plan_number: int, now: float) -> None:
+        """A new worker, or an old one on a new channel."""
+        self._known[worker] = Worker(worker, now, pid=pid, plan_number=plan_number)
+
+    def report(self, worker: int, report: Report, now: float) -> None:
+        known = self._known.setdefault(worker, Worker(worker, now))
+        known.heard = now
+        known.connections, known.in_flight = report.connections, report.in_flight
+        known.copies_in_flight, known.copies_bytes = report.copies_in_flight, report.copies_bytes
+        known.desk_silent, known.draining = report.desk_silent, report.draining
+        known.endpoints = report.endpoints
+
+    def handed(self, plan_number: int) -> None:
+        """All of them were sent this plan.  A channel keeps its order, so they will have it."""
+        for known in self._known.values():
+            known.plan_number = plan_number
+
+    def lost(self, worker: int) -> None:
+        self._known.pop(worker, None)
+
+    def all(self) -> list[Worker]:
+        return [self._known[worker] for worker in sorted(self._known)]
+
+    def endpoints(self) -> list[tuple[int, EndpointState]]:
+        """Each endpoint as each worker sees it."""
+        return [(known.worker, state) for known in self.all() for state in known.endpoints]

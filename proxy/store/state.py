@@ -1,0 +1,134 @@
+"""What the history adds up to: latches, overrides, the last plan number.
+
+Pure: an entry in, the next state out.  A restart is nothing but folding the file again, so
+whatever must survive a restart is an entry.  Unknown events are passed over: an older version
+can read a newer file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from proxy.store.entries import Entry, Event
+from proxy.terms import Latch
+
+REVERTS_KEPT: Final = 100
+
+
+class Override(msgspec.Struct, frozen=True):
+    """A person's split of one model, in place of the file's.
+
+    ``fingerprint`` is that of the file's split it stands in for: when the file's split is
+    edited, the override is over.  ``percent`` runs from 0 to 100 in steps of 0.01.
+    """
+
+    model: str
+    version: str
+    percent: float
+    fingerprint: str
+    actor: str
+    reason: str
+    at: float
+
+
+class State(msgspec.Struct):
+    """Folded from the history, entry by entry.
+
+    ``latches`` by (model, version); ``cleared`` holds the plan number at which a latch was
+    cleared, so that a worker that slept through it cannot bring the latch back; ``files`` is
+    the file's last known word on each model; ``reverts`` are the last hundred, oldest first.
+    """
+
+    latches: dict[tuple[str, str], Latch] = msgspec.field(default_factory=dict)
+    cleared: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)
+    overrides: dict[str, Override] = msgspec.field(default_factory=dict)
+    files: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    reverts: list[Entry] = msgspec.field(default_factory=list)
+    plan_number: int = 0
+
+    def copy(self) -> State:
+        """With containers of its own; what is in them is never changed."""
+        return State(
+            latches=dict(self.latches),
+            cleared=dict(self.cleared),
+            overrides=dict(self.overrides),
+            files=dict(self.files),
+            reverts=list(self.reverts),
+            plan_number=self.plan_number,
+        )
+
+
+def latch_of(entry: Entry) -> Latch:
+    """The latch that a ``reverted`` or ``latch_adopted`` entry stands for.
+
+    An adopted one was made earlier by another desk: ``after`` keeps its own time and actor.
+    """
+    after = entry.after or {}
+    return Latch(
+        model=entry.model,
+        version=entry.version,
+        reason=entry.reason,
+        message=entry.message,
+        numbers=dict(entry.numbers),
+        at=float(after.get("at", entry.at)),
+        actor=str(after.get("actor", entry.actor)),
+    )
+
+
+def _latch(state: State, entry: Entry) -> None:
+    key = (entry.model, entry.version)
+    state.latches[key] = latch_of(entry)
+    state.cleared.pop(key, None)
+    state.reverts.append(entry)
+    del state.reverts[:-REVERTS_KEPT]
+
+
+def _unlatch(state: State, entry: Entry) -> None:
+    key = (entry.model, entry.version)
+    state.latches.pop(key, None)
+    state.cleared[key] = entry.plan
+
+
+def _override(state: State, entry: Entry) -> None:
+    after = entry.after or {}
+    state.overrides[entry.model] = Override(
+        model=entry.model,
+        version=entry.version,
+        percent=float(after.get("percent", 0.0)),
+        fingerprint=str(after.get("fingerprint", "")),
+        actor=entry.actor,
+        reason=entry.reason,
+        at=entry.at,
+    )
+
+
+def _without_override(state: State, entry: Entry) -> None:
+    state.overrides.pop(entry.model, None)
+
+
+def _file(state: State, entry: Entry) -> None:
+    if entry.after is None:
+        state.files.pop(entry.model, None)
+    else:
+        state.files[entry.model] = entry.after
+
+
+_FOLD: Final[dict[str, Callable[[State, Entry], None]]] = {
+    Event.REVERTED: _latch,
+    Event.LATCH_ADOPTED: _latch,
+    Event.REVERT_CLEARED: _unlatch,
+    Event.SPLIT_SET: _override,
+    Event.SPLIT_CLEARED: _without_override,
+    Event.CONFIG_CHANGED: _file,
+}
+
+
+def fold(state: State, entry: Entry) -> None:
+    """Take one entry into the state, in place."""
+    state.plan_number = max(state.plan_number, entry.plan)
+    change = _FOLD.get(entry.event)
+    if change is not None:
+        change(state, entry)
