@@ -19,7 +19,7 @@ from demo import data, keep, replay, servers, show, story, summary
 from demo.data import Customer
 from demo.desk import Desk
 from demo.errors import DemoError
-from demo.prepare import measures, prepare
+from demo.prepare import alone, measures, prepare
 from demo.servers import INFER, Fleet
 
 _STAY_RATE = 15.0  # requests a second while people look around
@@ -29,8 +29,9 @@ def main() -> int:
     out = show.console()
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        prepare(out)
-        return asyncio.run(play(out, stay=os.environ.get("STAY", "") not in ("", "0")))
+        with alone():
+            prepare(out)
+            return asyncio.run(play(out, stay=os.environ.get("STAY", "") not in ("", "0")))
     except DemoError as error:
         out.print(Text(f"The demo cannot go on: {error}", style="red"))
         return 1

@@ -21,12 +21,12 @@ SERVES = ((3, 12), (3, 11))
 _MARK = places.VENV / "built-from"
 
 
-def find_python() -> str:
+def find_python(running: tuple[int, int]) -> str:
     """The interpreter for the second environment: this one, or another on the PATH.
 
-    Raises DemoError when there is none that MLServer runs on.
+    ``running`` is this one's version.  Raises DemoError when MLServer runs on none of them.
     """
-    if sys.version_info[:2] in SERVES:
+    if running in SERVES:
         return sys.executable
     for candidate in _others():
         if _can_make_environments(candidate):
@@ -34,7 +34,7 @@ def find_python() -> str:
     wanted = " or ".join(f"{major}.{minor}" for major, minor in sorted(SERVES))
     raise DemoError(
         f"the demo's model servers (MLServer 1.7) need Python {wanted}; this is "
-        f"{sys.version_info.major}.{sys.version_info.minor}, and no other was found on the PATH. "
+        f"{running[0]}.{running[1]}, and no other was found on the PATH. "
         "Install one of them beside this one and run the demo again; pointsman stays as it is."
     )
 
@@ -81,4 +81,5 @@ def _step(command: list[str], out: int, log: Path) -> None:
 
 
 def _fingerprint() -> str:
-    return hashlib.sha256(places.SERVER_LOCK.read_bytes()).hexdigest()
+    """Of the lock and the folder: an environment that was moved does not run any more."""
+    return hashlib.sha256(places.SERVER_LOCK.read_bytes() + bytes(places.VENV)).hexdigest()

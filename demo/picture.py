@@ -100,13 +100,12 @@ def _style() -> None:
 
 def _headline(run: Run) -> str:
     requests, people = run.summary["requests"]["total"], run.summary["customers"]
-    said = (
-        f"{requests:,} requests of {people['seen']:,} customers; {people['hurt']} got a bad answer"
-    )
+    said = f"{requests:,} requests of {people['seen']:,} customers, "
+    said += f"{people['hurt'] or 'none'} with a bad answer"
     if run.revert is None:
-        return f"{said}. v3 was not reverted."
+        return f"{said}; v3 was not reverted"
     after = f"{run.revert['first_bad_to_trip'] * 1000:.0f} ms"
-    return f"{said}. v3 was reverted {after} after its first one."
+    return f"{said}; v3 reverted {after} after it began to fail"
 
 
 def _acts(panel: Any, run: Run, titled: bool) -> None:
@@ -165,6 +164,11 @@ def _share(panel: Any, run: Run) -> None:
     for act in run.acts:
         if act["canary"] is not None:
             _share_of(panel, run, act)
+        elif act["shadow"] is not None:
+            found = run.summary["shadow"].get(act["shadow"], {"sent": 0, "dropped": {}})
+            dropped = sum(found["dropped"].values())
+            said = f"v{act['shadow']} got {found['sent']:,} copies\n{dropped:,} dropped"
+            _say(panel, act, said)
     if run.reverted is not None:
         panel.annotate("reverted", (run.reverted, 0.17), xytext=(6, 0), color=_BAD, weight="bold",
                        textcoords="offset points")  # fmt: skip
@@ -184,8 +188,12 @@ def _share_of(panel: Any, run: Run, act: dict[str, Any]) -> None:
     panel.plot([act["began"], act["ended"]], [asked, asked], color=_INK, linestyle=(0, (4, 2)),
                linewidth=1.3, zorder=5)  # fmt: skip
     found = next(row for row in run.summary["shares"] if row["act"] == act["key"])
+    _say(panel, act, f"asked {asked:.0%}\ngot {found['by_customers']:.1%}")
+
+
+def _say(panel: Any, act: dict[str, Any], said: str) -> None:
     panel.annotate(
-        f"asked {asked:.0%}\ngot {found['by_customers']:.1%}",
+        said,
         (act["began"], 0.335),
         xytext=(4, 0),
         textcoords="offset points",
@@ -260,22 +268,22 @@ def _why(revert: dict[str, Any]) -> str:
 
 def _added(panel: Any, run: Run) -> None:
     found = run.summary["added_latency"]
-    for name, label, colour in (
-        ("direct", "straight to v1", _PALE),
-        ("through", "through pointsman", _COLOUR["1"]),
+    for name, label, colour, height in (
+        ("direct", "straight to v1", _PALE, 0.62),
+        ("through", "through pointsman", _COLOUR["1"], 0.36),
     ):
         seconds = sorted(float(row[name]) * 1000 for row in run.pairs)
         rank = [(index + 1) / len(seconds) for index in range(len(seconds))]
+        panel.plot(seconds, rank, color=colour, linewidth=2)
         p50, p99 = found[name]["p50"] * 1000, found[name]["p99"] * 1000
-        panel.plot(seconds, rank, color=colour, linewidth=2,
-                   label=f"{label}: p50 {p50:.2f}, p99 {p99:.2f} ms")  # fmt: skip
+        panel.text(0.98, height, f"{label}\np50 {p50:.2f} ms, p99 {p99:.2f} ms", color=colour,
+                   ha="right", va="center", weight="bold", transform=panel.transAxes)  # fmt: skip
     middle = found["added_in_the_middle"] * 1000
     panel.set_title(f"What pointsman adds: {middle:.2f} ms in the middle")
-    panel.set_xlim(0, max(found[name]["p99"] for name in ("direct", "through")) * 1400)
+    panel.set_xlim(0, max(found[name]["p99"] for name in ("direct", "through")) * 1900)
     panel.set_ylim(0, 1.02)
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     panel.set_xlabel("ms, one request at a time")
-    panel.legend(loc="lower right")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import subprocess
+import sys
+from collections.abc import Iterator
 
 from rich.console import Console
 
@@ -12,10 +16,22 @@ from demo import data, environment, places, show
 from demo.errors import DemoError, tail
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Holds ``.demo`` while the block runs.  Raises DemoError when another demo has it."""
+    places.HOME.mkdir(exist_ok=True)
+    with (places.HOME / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError("another demo is running in this folder; end it first") from None
+        yield
+
+
 def prepare(out: Console) -> None:
     """The second environment, the customers, the three versions.  Raises DemoError."""
     if not environment.is_ready():
-        python = environment.find_python()
+        python = environment.find_python(sys.version_info[:2])
         with show.step(out, "setting up the model servers' own environment (once, about 600 MB)"):
             environment.build(python)
     if not data.is_here():

@@ -18,7 +18,7 @@ import aiohttp
 from demo.data import Customer
 
 #: Seconds after which a caller gives up.  An answer later than this is none.
-PATIENCE: Final = 2.5
+PATIENCE: Final = 5.0
 _CONNECTIONS: Final = 200
 _BETWEEN: Final = ""
 

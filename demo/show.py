@@ -21,7 +21,7 @@ from rich.text import Text
 from demo import places, report
 from demo.replay import Exchange
 from demo.servers import MODEL, Fleet
-from demo.story import ACTS, RATE, Act, Played
+from demo.story import ACTS, BAD, RATE, Act, Played
 from demo.summary import quantiles, share
 
 _WIDTH_WITHOUT_TERMINAL: Final = 120
@@ -173,8 +173,10 @@ def addresses(out: Console, fleet: Fleet) -> None:
     out.print(f"  config       {config} (edit it: the split changes)")
     out.print(f"  logs         {places.told(places.LOGS)}\n")
     for said in (
-        f"pointsman status --watch --admin {fleet.admin}",
-        f"pointsman explain --config {config} --model {MODEL} --customer uci-00042",
+        f"export POINTSMAN_CONFIG={config} PATH=.venv/bin:$PATH",
+        "pointsman status --watch",
+        f"pointsman explain --model {MODEL} --customer uci-00042",
+        f"pointsman split clear-revert {MODEL} {BAD} --reason 'let us see it fail again'",
         f"curl -s {fleet.admin}/metrics | grep pointsman_requests_total",
     ):
         out.print(f"  [cyan]{said}[/]", soft_wrap=True)

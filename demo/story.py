@@ -26,6 +26,8 @@ PAIRS: Final = 400  # interleaved requests for the proxy's own added latency
 _CHANGE_WITHIN: Final = 10.0
 _REVERT_WITHIN: Final = 40.0
 _REVERT_EXPECTED: Final = 7.0
+#: The status says which plan a worker was given; it needs a moment to read it.
+_SETTLED: Final = 0.1
 _REPORTS_WITHIN: Final = 0.8
 
 
@@ -124,8 +126,9 @@ class Stage:
         status = await self._admin.until(lambda now: is_played(act, now), _CHANGE_WITHIN)
         if status is None:
             raise DemoError(await self._why_not(act))
-        self._replay.act = act.key
         seconds = time.monotonic() - began
+        await asyncio.sleep(_SETTLED)
+        self._replay.act = act.key
         return Played(act, time.time(), change_seconds=seconds, plan=status["plan_number"])
 
     async def _why_not(self, act: Act) -> str:

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from demo.replay import Exchange
-from demo.report import before_or_after
+from demo.report import before_or_after, percent
 from demo.story import ACTS, BAD, RATE, REVERT_ACT, Act, Played, Told
 
 #: A realised share may miss the asked one by this many standard deviations of a fair draw.
 _DEVIATIONS: Final = 4.0
 #: The promise is 100 ms in the workers; a caller's request may be on its way a little longer.
 LAST_CANARY_WITHIN: Final = 0.5
+#: A request that was due so shortly before the revert may have been decided after it.
+_UNDER_WAY: Final = 0.2
 _QUANTILES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 
@@ -82,6 +84,7 @@ def _act(played: Played, start: float) -> dict[str, Any]:
         "short": played.act.short,
         "asked": played.act.canary[1] / 100 if played.act.canary else 0.0,
         "canary": played.act.canary[0] if played.act.canary else None,
+        "shadow": played.act.shadow,
         "began": played.began - start,
         "ended": played.ended - start,
         "change_seconds": played.change_seconds,
@@ -117,11 +120,11 @@ def _arm(group: list[Exchange]) -> dict[str, Any]:
 
 
 def _of(act: Act, seen: Seen) -> list[Exchange]:
-    """The act's exchanges; those after the revert are no longer under the split it asked for."""
+    """The act's exchanges under the split that it asked for, so only those before the revert."""
     mine = [exchange for exchange in seen.exchanges if exchange.act == act.key]
     latch = seen.told.latch
     if act.key == REVERT_ACT and latch is not None:
-        return [exchange for exchange in mine if exchange.at < latch["at"]]
+        return [exchange for exchange in mine if exchange.at < latch["at"] - _UNDER_WAY]
     return mine
 
 
@@ -246,10 +249,10 @@ def _share_checks(shares: Sequence[Mapping[str, Any]]) -> list[Check]:
     named = {act.key: act for act in ACTS if act.canary and act.canary[0] != BAD}
     return [
         Check(
-            f"v{row['version']} got its {row['asked']:.0%}",
+            f"v{row['version']} got its {row['asked'] * 100:g} %",
             is_fair(row["by_customers"], row["asked"], row["customers"]),
-            f"{row['by_customers']:.1%} of {row['customers']:,} customers, "
-            f"{row['by_requests']:.1%} of {row['requests']:,} requests",
+            f"{percent(row['by_customers'])} of {row['customers']:,} customers, "
+            f"{percent(row['by_requests'])} of {row['requests']:,} requests",
         )
         for row in shares
         if row["act"] in named

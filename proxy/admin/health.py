@@ -1,7 +1,7 @@
 """Alive, and ready: two questions with two answers.
 
 Alive means that this process answers; the orchestrator restarts it otherwise.  Ready means
-that traffic sent now would be served by the current plan.
+that traffic sent now would be served.
 """
 
 from __future__ import annotations
@@ -21,24 +21,19 @@ class Worker(Protocol):
     @property
     def worker(self) -> int: ...
     @property
-    def plan_number(self) -> int: ...
-    @property
     def draining(self) -> bool: ...
 
 
-def unready(plan_number: int, workers: list[Worker]) -> list[str]:
-    """Why no worker may take traffic, one line per worker; empty when at least one may."""
-    reasons = []
-    for worker in workers:
-        if worker.draining:
-            reasons.append(f"worker {worker.worker}: draining")
-        elif worker.plan_number != plan_number:
-            reasons.append(
-                f"worker {worker.worker}: has plan {worker.plan_number}, current is {plan_number}"
-            )
-        else:
-            return []
-    return reasons or ["no worker has reported yet"]
+def unready(workers: list[Worker]) -> list[str]:
+    """Why no worker may take traffic, one line per worker; empty when at least one may.
+
+    A worker is born with a Plan; that a newer one is on its way does not make it unready.
+    """
+    if any(not worker.draining for worker in workers):
+        return []
+    return [f"worker {worker.worker}: draining" for worker in workers] or [
+        "no worker has reported yet"
+    ]
 
 
 async def healthz(_request: web.Request) -> web.Response:
@@ -47,7 +42,7 @@ async def healthz(_request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     status = request.app[DESK].status()
-    if reasons := unready(status.plan_number, list(status.workers)):
+    if reasons := unready(list(status.workers)):
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "No worker is ready to take traffic",

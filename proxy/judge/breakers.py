@@ -19,6 +19,8 @@ ERROR_RATE: Final = "error_rate"
 LATENCY: Final = "latency"
 CONSECUTIVE_FAILURES: Final = "consecutive_failures"
 
+#: Fewer failures say nothing of a ratio: beside a quiet stable arm, one stray error is a lot.
+_FEWEST_FOR_RELATIVE: Final = 3
 _STREAK_WINDOW: Final = 60.0  # without a request in it, a streak of none says nothing
 
 
@@ -106,7 +108,8 @@ def _error_rate_relative(
         f"({percent(failed / n)}), so allowed is {most}"
     )
     numbers |= {"stable_rate": failed / n, "bound": allowed}
-    return Finding(ERROR_RATE, _verdict(rate > allowed), message, numbers)
+    over = rate > allowed and numbers["errors"] >= _FEWEST_FOR_RELATIVE
+    return Finding(ERROR_RATE, _verdict(over), message, numbers)
 
 
 def _latency(bound: Latency, canary: Tally, stable: Tally) -> Iterator[Finding]:

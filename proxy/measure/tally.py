@@ -97,6 +97,7 @@ class Report(msgspec.Struct):
     copies_bytes: int = 0
     draining: bool = False
     desk_silent: bool = False  # the dead-man switch is thrown
+    plan_number: int = 0  # of the Plan in force when the report was written
 
 
 def merge(into: Tally, other: Tally) -> None:

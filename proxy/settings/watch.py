@@ -118,8 +118,12 @@ async def watch(
 
 
 async def _stir(path: Path, stirred: asyncio.Event, poll: float) -> None:
-    """Sets ``stirred`` whenever something in a folder on the way to the file moved."""
+    """Sets ``stirred`` whenever a step on the way to the file moved.
+
+    What else lies in those folders stirs nothing: a log there is written to all the time.
+    """
     while True:
+        steps = steps_of(path)
         folders = folders_of(path)
         if not folders:
             await asyncio.sleep(poll)
@@ -128,13 +132,13 @@ async def _stir(path: Path, stirred: asyncio.Event, poll: float) -> None:
             async for _ in watchfiles.awatch(
                 *folders,
                 recursive=False,
-                watch_filter=None,
+                watch_filter=lambda _change, moved, steps=steps: moved in steps,  # type: ignore[misc]
                 debounce=200,
                 rust_timeout=int(poll * 1000),
                 yield_on_timeout=True,
             ):
                 stirred.set()
-                if folders_of(path) != folders:
+                if steps_of(path) != steps:
                     break
         except (OSError, RuntimeError):
             # Gone meanwhile, or the kernel's watches are used up: the poll goes on without.
@@ -143,6 +147,12 @@ async def _stir(path: Path, stirred: asyncio.Event, poll: float) -> None:
 
 def folders_of(path: Path) -> frozenset[Path]:
     """The existing folders, links followed, in which a move can change what ``path`` means."""
+    folders = {os.path.dirname(step) for step in steps_of(path)}
+    return frozenset(Path(folder) for folder in folders if os.path.isdir(folder))
+
+
+def steps_of(path: Path) -> frozenset[str]:
+    """The links on the way to ``path``, and where it ends: what decides what ``path`` means."""
     found: set[str] = set()
     done, todo = "/", list(path.absolute().parts[:0:-1])
     links = 0
@@ -151,12 +161,12 @@ def folders_of(path: Path) -> frozenset[Path]:
         here = os.path.normpath(os.path.join(done, part))
         if not os.path.islink(here):
             if not todo:
-                found.add(done)
+                found.add(here)
             done = here
             continue
         links += 1
-        found.add(done)
+        found.add(here)
         target = os.readlink(here)
         done = "/" if os.path.isabs(target) else done
         todo += [step for step in target.split("/") if step not in ("", ".")][::-1]
-    return frozenset(Path(folder) for folder in found if os.path.isdir(folder))
+    return frozenset(found)

@@ -29,7 +29,6 @@ class Carrying:
         """Make the next Plan, numbered above ``beyond``, and give it to every worker."""
         plan = self._held.advance(now, beyond)
         self._publish(plan)
-        self._held.workers.handed(plan.number)
 
     def record(self, entry: Entry) -> Entry:
         """Into the history when the disk allows, with the number of the Plan in force."""

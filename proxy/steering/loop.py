@@ -114,7 +114,6 @@ class ReleaseDesk:
             self._carrying.revert(unknown, now, Event.LATCH_ADOPTED, beyond=plan_number)
         elif plan_number >= held.plan.number:
             self._carrying.publish(now, beyond=plan_number)
-        held.workers.handed(held.plan.number)  # the caller's part, see ``publish``
         if later:
             self._note(Event.PLAN_ADOPTED, f"worker {worker} held plan {plan_number}", now)
 

@@ -13,7 +13,7 @@ class Worker(msgspec.Struct):
     worker: int
     heard: float
     pid: int = 0
-    plan_number: int = 0  # of the plan it said it holds, or was last handed
+    plan_number: int = 0  # of the plan that it said it holds
     connections: int = 0
     in_flight: int = 0
     copies_in_flight: int = 0
@@ -39,12 +39,8 @@ class Workers:
         known.connections, known.in_flight = report.connections, report.in_flight
         known.copies_in_flight, known.copies_bytes = report.copies_in_flight, report.copies_bytes
         known.desk_silent, known.draining = report.desk_silent, report.draining
+        known.plan_number = report.plan_number
         known.endpoints = report.endpoints
-
-    def handed(self, plan_number: int) -> None:
-        """All of them were sent this plan.  A channel keeps its order, so they will have it."""
-        for known in self._known.values():
-            known.plan_number = plan_number
 
     def lost(self, worker: int) -> None:
         self._known.pop(worker, None)

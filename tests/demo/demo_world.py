@@ -50,10 +50,10 @@ def good_run() -> Seen:
     exchanges += [
         canary("4", n, "3", at=START + 420) if n >= 180 else exchange("4", n) for n in range(199)
     ]
-    exchanges.append(exchange("4", 199, at=TRIP - 0.2, fallback="3; status_500"))
+    exchanges.append(exchange("4", 199, at=TRIP - 1, fallback="3; status_500"))
     counts = {"stable 1": {"ok": 1150}, "canary 2": {"ok": 30}, "canary 3": {"ok": 19, "bad": 1}}
     witness = [{"at": START + 420 + n / 10, "fate": "good"} for n in range(19)]
-    witness.append({"at": TRIP - 0.2, "fate": "error"})
+    witness.append({"at": TRIP - 1, "fate": "error"})
     return Seen(
         exchanges=exchanges,
         told=told(counted=Counted(counts, {"2": {"sent": 200, "dropped_queue": 3}})),

@@ -99,7 +99,7 @@ def test_a_canary_customer_sent_back_is_found() -> None:
 
 def test_a_share_far_from_the_asked_one_is_found() -> None:
     many = [canary("3b", customer) for customer in range(1000, 1060)]
-    assert broken(with_more(*many)) == ["v2 got its 10%"]
+    assert broken(with_more(*many)) == ["v2 got its 10 %"]
 
 
 def test_customers_given_back_by_an_edit_are_found() -> None:

@@ -115,6 +115,11 @@ class TestErrorRate:
         finding = one(rate(relative=3.0), canary(ok=59, errors=1), stable(ok=100))
         assert finding.verdict is Verdict.PASS
 
+    def test_a_ratio_needs_three_failures(self):
+        quiet = stable(ok=2524)
+        assert one(rate(relative=3.0), canary(ok=74, errors=2), quiet).verdict is Verdict.PASS
+        assert one(rate(relative=3.0), canary(ok=73, errors=3), quiet).verdict is Verdict.FAIL
+
     def test_too_few_stable_requests_are_inconclusive(self):
         finding = one(rate(relative=3.0), canary(errors=60), stable(ok=49))
         assert finding.verdict is Verdict.INCONCLUSIVE

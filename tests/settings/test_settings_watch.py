@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import ConfigError
 from proxy.settings import Settings, load, watch
-from proxy.settings.watch import Result, Settling, _stir, folders_of
+from proxy.settings.watch import Result, Settling, _stir, folders_of, steps_of
 
 TEXT = (Path(__file__).parents[2] / "config" / "smallest.yaml").read_text()
 BROKEN = TEXT.replace("percent: 5}", "percent: 500}")
@@ -152,7 +152,7 @@ async def test_events_come_without_the_poll(tmp_path: Path) -> None:
     async def stands(folder: str) -> None:
         async with asyncio.timeout(ENOUGH):
             while not stirred.is_set():
-                (tmp_path / folder / "probe").touch()
+                (tmp_path / folder / "a.yaml").touch()
                 await asyncio.sleep(0.05)
         stirred.clear()
 
@@ -164,6 +164,29 @@ async def test_events_come_without_the_poll(tmp_path: Path) -> None:
         await asyncio.wait_for(stirred.wait(), ENOUGH)
         stirred.clear()
         await stands("..2")
+    finally:
+        stirring.cancel()
+        await asyncio.gather(stirring, return_exceptions=True)
+
+
+async def test_a_log_beside_the_file_stirs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.touch()
+    stirred = asyncio.Event()
+    stirring = asyncio.create_task(_stir(path, stirred, poll=600.0))
+    try:
+        async with asyncio.timeout(ENOUGH):
+            while not stirred.is_set():  # until the kernel's watch stands
+                path.touch()
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)  # what the last touch stirred
+        stirred.clear()
+        for _ in range(5):
+            (tmp_path / "a.log").write_text("line")
+            await asyncio.sleep(0.05)
+        assert not stirred.is_set()
+        path.touch()
+        await asyncio.wait_for(stirred.wait(), ENOUGH)
     finally:
         stirring.cancel()
         await asyncio.gather(stirring, return_exceptions=True)
@@ -282,6 +305,8 @@ def test_the_folders_on_the_way(tmp_path: Path) -> None:
     (real / "..data").symlink_to("..1")
     (real / "a.yaml").symlink_to("..data/a.yaml")
     assert folders_of(real / "a.yaml") == {real, real / "..1"}
+    steps = ("a.yaml", "..data", "..1/a.yaml")
+    assert steps_of(real / "a.yaml") == {str(real / step) for step in steps}
     (real / "current").symlink_to(real / "..1")
     assert folders_of(real / "current" / "a.yaml") == {real, real / "..1"}
     assert folders_of(real / "no" / "a.yaml") == frozenset()

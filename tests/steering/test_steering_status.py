@@ -98,11 +98,12 @@ async def test_workers_come_report_and_go(scene: Scene) -> None:
     assert scene.desk.status().models["m"].endpoints == []
 
 
-async def test_every_worker_is_handed_the_published_plan(scene: Scene) -> None:
+async def test_a_workers_plan_is_the_one_that_it_says_it_holds(scene: Scene) -> None:
     scene.start()
     scene.desk.hello(0, 0, ())
-    scene.fails()
-    assert scene.desk.status().workers[0].plan_number == scene.desk.plan.number
+    assert scene.desk.status().workers[0].plan_number == 0
+    scene.desk.report(0, Report(0.25, plan_number=7))
+    assert scene.desk.status().workers[0].plan_number == 7
 
 
 async def test_totals_add_up_for_good_and_by_segment(scene: Scene) -> None:
