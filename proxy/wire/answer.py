@@ -10,6 +10,7 @@ from proxy.wire.fields import UNSEEN, BadLine, Kind, Line, LineBook, nominated, 
 
 _START: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _START_MEMO: Final = 256
+_START_MEMO_BYTES: Final = 512
 _NEVER_NOMINATED: Final = frozenset((b"content-length", b"transfer-encoding"))
 #: Fields that say what produced the answer: only the proxy may write them (promise 8).
 OWNED: Final = (
@@ -125,9 +126,10 @@ class AnswerBook:
         # Our own version (RFC 9110 6.2), and the space that some leave out (RFC 9112 4).
         line = b"HTTP/1.1 %b %b" % (found[2], found[3] or b"")
         start = (int(found[2]), found[1] == b"0", None if line == raw else line)
-        if len(self._starts) >= _START_MEMO:
-            self._starts.clear()
-        self._starts[raw] = start
+        if len(raw) <= _START_MEMO_BYTES:
+            if len(self._starts) >= _START_MEMO:
+                self._starts.clear()
+            self._starts[raw] = start
         return start
 
 

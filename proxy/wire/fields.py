@@ -25,6 +25,7 @@ _HOST: Final = re.compile(
 )
 _SHOWN: Final = 80  # bytes of what was found that an error repeats
 _MEMO_LINES: Final = 8192
+_MEMO_NAMES: Final = 1024
 _MEMO_LINE_BYTES: Final = 256
 
 
@@ -81,8 +82,12 @@ def split_line(line: bytes) -> tuple[bytes, bytes]:
         raise BadLine(_why_no_token(name))
     value = line[colon + 1 :].strip(b" \t")
     if value.translate(None, FIELD_VALUE_BYTES):
-        raise BadLine(f"control bytes in the value of {name[:_SHOWN].decode()}")
+        raise BadLine(_bad_value(name))
     return name, value
+
+
+def _bad_value(name: bytes) -> str:
+    return f"control bytes in the value of {name[:_SHOWN].decode()}"
 
 
 def _why_no_token(name: bytes) -> str:
@@ -102,24 +107,42 @@ class LineBook:
     path, one dict hit; a raw line that no rule speaks of is remembered as None.
     """
 
-    __slots__ = ("_kinds", "_memo", "find")
+    __slots__ = ("_kinds", "_memo", "_names", "find")
 
     def __init__(self, kinds: dict[bytes, Kind]) -> None:
         self._kinds = kinds
+        self._names: dict[bytes, tuple[bytes, Kind | None]] = {}
         self._memo: dict[bytes, Line | None] = {}
         self.find = self._memo.get
 
     def learn(self, raw: bytes) -> Line | None:
         """Validates and classifies a line that ``find`` does not know.  Raises BadLine."""
-        name, value = split_line(raw)
-        lower = name.lower()
-        kind = self._kinds.get(lower)
+        colon = raw.find(b":")
+        known = self._names.get(raw[:colon]) if colon > 0 else None
+        if known is None:
+            known = self._learn_name(raw)
+        value = raw[colon + 1 :].strip(b" \t")
+        if value.translate(None, FIELD_VALUE_BYTES):
+            raise BadLine(_bad_value(raw[:colon]))
+        lower, kind = known
+        if kind is Kind.WANTED:
+            return Line(kind, lower, value)  # customers: too many to remember
         line = None if kind is None else _read(kind, lower, value, raw)
         if len(raw) <= _MEMO_LINE_BYTES:
             if len(self._memo) >= _MEMO_LINES:
                 self._memo.clear()
             self._memo[raw] = line
         return line
+
+    def _learn_name(self, raw: bytes) -> tuple[bytes, Kind | None]:
+        name = split_line(raw)[0]
+        lower = name.lower()
+        known = lower, self._kinds.get(lower)
+        if len(name) <= _MEMO_LINE_BYTES:
+            if len(self._names) >= _MEMO_NAMES:
+                self._names.clear()
+            self._names[name] = known
+        return known
 
     def __len__(self) -> int:
         return len(self._memo)

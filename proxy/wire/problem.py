@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Final
 
 import msgspec
 
 from proxy.terms import Owner
+
+#: RFC 9110's names, where some Pythons have those of its predecessor.
+_RENAMED: Final = {413: "Content Too Large", 414: "URI Too Long"}
 
 
 def problem(
@@ -27,7 +31,7 @@ def problem(
     whose side the fault is on; ``extra`` holds more header lines, each with its CRLF;
     ``bodiless`` leaves the body out, for HEAD.
     """
-    phrase = HTTPStatus(status).phrase
+    phrase = _RENAMED.get(status) or HTTPStatus(status).phrase
     fields = {
         "type": f"urn:pointsman:problem:{reason}",
         "title": phrase,
