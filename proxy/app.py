@@ -43,6 +43,8 @@ HISTORY: Final = "history.jsonl"
 #: Seconds: a turn of the desk's loop; it tells workers and parent about every fifth one.
 TICK_EVERY: Final = 0.1
 BEAT_TICKS: Final = 5
+#: Signals to reload that come within this time are one.
+BURST: Final = 0.1
 #: For what the workers said last to be read, once they have gone.
 LAST_REPORTS: Final = 1.0
 
@@ -58,6 +60,7 @@ def serve(config_path: Path) -> int:
     CannotListen for its addresses.
     """
     logs.configure("serve")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the parent hears it: the file is read now
     settings = load(config_path)
     return parent.run(
         parent.Orders(
@@ -119,6 +122,8 @@ class DeskHouse:
         self._tasks = Tasks()
         self._access_log: AccessLog | None = None
         self._config = b""
+        self._config_turn = asyncio.Lock()  # an older content never overtakes a newer one
+        self._reload_waits = False
         self._hash_key = ""
         self._drain = 0.0
         self._history: History | None = None
@@ -149,6 +154,7 @@ class DeskHouse:
         if self._settings.access_log is not None:
             self._access_log = AccessLog(self._settings.access_log.path)
         self._gather.serve(desk)
+        self._keep(desk.plan)
         listening.listen(sock)
         application = admin.build(desk, host=self._settings.admin.host, reload=self.reload)
         self._admin = await admin.serve(application, sock)
@@ -215,7 +221,10 @@ class DeskHouse:
                 self._birth.set_result((message, brought))
             case m.NewChannel(worker=worker) if brought is not None:
                 self._gather.attach(worker, brought)
+            case m.Reload() if self._desk is None or self._reload_waits:
+                pass  # the file is yet to be read anyway
             case m.Reload():
+                self._reload_waits = True
                 self._start(self._told_to_reload(), "reload")
             case m.Stop():
                 self._end()
@@ -251,13 +260,16 @@ class DeskHouse:
     async def _follow_file(self) -> None:
         assert self._desk is not None
         async for found in watch(self._path, self._settings):
-            if isinstance(found, ConfigError):
-                self._desk.reload_refused(found)
-            else:
-                await self._take(found)
+            async with self._config_turn:
+                if isinstance(found, ConfigError):
+                    self._desk.reload_refused(found)
+                else:
+                    await self._take(found)
 
     async def _told_to_reload(self) -> None:
-        """SIGHUP: the file again, and a rotated access log."""
+        """SIGHUP: the file again, and a rotated access log.  A burst of signals is one."""
+        await asyncio.sleep(BURST)
+        self._reload_waits = False
         if self._access_log is not None:
             self._access_log.reopen()
         try:
@@ -271,12 +283,13 @@ class DeskHouse:
     async def reload(self) -> None:
         """Read the file now and use it.  Raises ConfigError: the last good one goes on."""
         assert self._desk is not None
-        try:
-            settings = await asyncio.to_thread(load, self._path)
-        except ConfigError as error:
-            self._desk.reload_refused(error)
-            raise
-        await self._take(settings)
+        async with self._config_turn:
+            try:
+                settings = await asyncio.to_thread(load, self._path)
+            except ConfigError as error:
+                self._desk.reload_refused(error)
+                raise
+            await self._take(settings)
 
     def _first_settings(self, kept: bytes) -> tuple[Settings, ConfigError | None]:
         """The file's, or the last good ones when the file has become unusable meanwhile."""
@@ -294,10 +307,10 @@ class DeskHouse:
         for field in needs_restart(self._settings, settings):
             log.warning("%s: %s has changed; it counts after a restart", self._path, field)
         before, self._config = self._config, content or self._config
-        self._desk.reload(settings)
-        if self._desk.status().config.last_error is not None:
+        if self._desk.reload(settings):
+            self._keep(self._desk.plan)
+        else:
             self._config = before
-        self._keep(self._desk.plan)
 
     def _log_access(self, lines: list[Logged]) -> None:
         if self._access_log is not None:

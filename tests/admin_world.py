@@ -110,6 +110,7 @@ def report() -> Report:
                 missing_keys=1,
                 copies={"3": {"sent": 11, "dropped_queue": 2}},
                 fallbacks={"status_500": 1},
+                refused={"proxy_overload": 5},
             )
         ],
         refused={"two_lengths": 3},

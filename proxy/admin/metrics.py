@@ -169,6 +169,12 @@ TABLE: Final = (
         "How many workers have taken the endpoint out.",
     ),
     Row(
+        "pointsman_model_refused_total",
+        "counter",
+        (*MODEL, "reason"),
+        "Requests for a model that ended before a version was chosen: no room, or the caller's.",
+    ),
+    Row(
         "pointsman_refused_total",
         "counter",
         ("reason",),

@@ -76,6 +76,8 @@ def _decisions(made: Board, totals: Totals) -> None:
         made.add("pointsman_tester_overrides_total", (model, ALL), counts.overrides)
         made.add("pointsman_held_too_large_total", (model, ALL), counts.held_too_large)
         made.add("pointsman_replays_total", (model, ALL), counts.replays)
+        for reason, n in counts.refused.items():
+            made.add("pointsman_model_refused_total", (model, ALL, reason), n)
         for reason, n in counts.fallbacks.items():
             made.add("pointsman_fallbacks_total", (model, Arm.CANARY, reason), n)
         made.add("pointsman_fallback_failures_total", (model, Arm.CANARY), counts.fallback_failures)

@@ -190,6 +190,9 @@ def _counted(model: ModelStatus) -> str:
         words.append(f"without a key {model.missing_keys:,}")
     if model.overrides:
         words.append(f"testers {model.overrides:,}")
+    if model.refused:
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in sorted(model.refused.items()))
+        words.append(f"refused {sum(model.refused.values()):,} ({reasons})")
     return ", ".join(words)
 
 

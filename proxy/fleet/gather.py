@@ -101,9 +101,7 @@ class Gather:
         """Tell every worker that the desk has just judged; and the plan, to whoever missed it."""
         assert self._desk is not None
         for link in self._links.values():
-            self._offer(link, self._desk.plan)
-            if (channel := link.open) is not None:
-                channel.send(m.Heartbeat())
+            self._greet(link)
 
     async def all_gone(self, seconds: float) -> bool:
         """Wait until every worker has said its last word; False when some had not."""
@@ -131,7 +129,7 @@ class Gather:
                     log.info("worker %d (pid %d) has plan %d", link.worker, pid, number)
                     self._desk.hello(link.worker, number, latches, pid)
                     link.greeted = True
-                    self._offer(link, self._desk.plan)
+                    self._greet(link)
                 case m.ReportMessage(report=report) if link.greeted:
                     self._lines(report.log)
                     self._desk.report(link.worker, report)
@@ -139,6 +137,14 @@ class Gather:
                     log.error("worker %d reported before its Hello", link.worker)
         except Exception as error:
             self._failed(error)
+
+    def _greet(self, link: _Link) -> None:
+        """The plan and a heartbeat: a new worker must not keep customers from their canary for
+        longer than it takes to say hello."""
+        assert self._desk is not None
+        self._offer(link, self._desk.plan)
+        if (channel := link.open) is not None:
+            channel.send(m.Heartbeat())
 
     def _offer(self, link: _Link, plan: Plan) -> None:
         """Send ``plan`` unless it was sent, or the worker does not read: then at a later beat."""

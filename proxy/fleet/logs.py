@@ -30,5 +30,7 @@ def configure(role: str, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # It tells of every file that moves: where this very log is one, without end.
+    logging.getLogger("watchfiles").setLevel(max(level, logging.WARNING))
     # A closed or full stderr must not stop a process, nor make it talk about that on stderr.
     logging.raiseExceptions = False

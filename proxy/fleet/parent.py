@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import proxy
-from proxy.fleet import listening
+from proxy.fleet import descriptors, listening
 from proxy.fleet import messages as m
 from proxy.fleet.child import Child, wording
 from proxy.routing.plan import Plan
@@ -89,6 +89,9 @@ class Parent:
 
     async def run(self) -> int:
         self._mention_neighbours()
+        limit = descriptors.raise_limit()
+        if short := descriptors.shortage(limit, self._orders.plan.limits.connections):
+            log.warning("%s", short)
         handlers: dict[signal.Signals, Callable[[], None]] = {
             signal.SIGTERM: self._told_to_stop,
             signal.SIGINT: self._told_to_stop,
@@ -143,7 +146,8 @@ class Parent:
                 self._kept = message
             case m.Ready() if not self._serving and all(one.ready for one in self._children):
                 self._serving = True
-                log.info("%s", self._banner())
+                if not self._stop.is_set():
+                    log.info("%s", self._banner())
 
     def _banner(self) -> str:
         models, workers = len(self._kept.plan.models), len(self._workers)

@@ -7,7 +7,9 @@ by plain functions that never await.
 from proxy.net.deadlines import NEVER, SECOND, Deadlines, Expiring
 from proxy.net.dial import Tasks, dial
 from proxy.net.pool import Kept, Pool
+from proxy.net.reset import reset_connection
 from proxy.net.scripted import ScriptedTransport
+from proxy.net.unread import unread
 
 __all__ = [
     "NEVER",
@@ -19,4 +21,6 @@ __all__ = [
     "ScriptedTransport",
     "Tasks",
     "dial",
+    "reset_connection",
+    "unread",
 ]

@@ -7,6 +7,7 @@ millisecond; ``call_later`` and its cancellation for each request would cost mor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 NEVER: Final = 1 << 62
@@ -44,6 +45,9 @@ class Deadlines:
             if thing.deadline <= now and thing in self._things:
                 thing.expire(now)
         return len(due)
+
+    def __iter__(self) -> Iterator[Expiring]:
+        return iter(list(self._things))
 
     def __len__(self) -> int:
         return len(self._things)

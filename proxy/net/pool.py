@@ -52,7 +52,7 @@ class Pool(Generic[C, W]):
         self.configure(limits)
 
     def configure(self, limits: PoolLimits) -> None:
-        """Takes new limits; they hold from the next release on."""
+        """Takes the limits of a Plan that names the endpoint; they hold from the next use on."""
         self.idle_ns = int(limits.idle * 1e9)
         self._age = int(limits.age * 1e9)
         self._requests = limits.requests
@@ -67,8 +67,12 @@ class Pool(Generic[C, W]):
             connection.discard()
         return None
 
+    def keeps(self, connection: C, now: int) -> bool:
+        """Whether a connection whose exchange is over may have another: it is within limits."""
+        return connection.served < self._requests and now - connection.born < self._age
+
     def release(self, connection: C, now: int) -> bool:
-        """Keeps a connection whose exchange is over; False when it is past its limits."""
+        """Keeps a connection until ``assign`` finds it; False when it is past its limits."""
         if connection.served >= self._requests or now - connection.born >= self._age:
             return False
         connection.idle_since = now
@@ -81,7 +85,8 @@ class Pool(Generic[C, W]):
             self.idle.remove(connection)
 
     def close(self) -> None:
-        """Closes every idle connection: the endpoint left the Plan."""
+        """The endpoint left the Plan: closes what is idle, and each busy one after its exchange."""
+        self._requests = 0
         idle, self.idle = self.idle, []
         for connection in idle:
             connection.discard()

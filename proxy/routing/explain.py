@@ -109,7 +109,7 @@ def _why(model: ModelPlan, share: Share, key: bytes | None, latch: Latch | None)
     if latch is not None:
         return (
             f"Canary {latch.version} was reverted by {latch.actor} ({latch.reason}): "
-            f"{latch.message} Everybody gets the stable version {model.stable} "
+            f"{latch.message.rstrip('.')}. Everybody gets the stable version {model.stable} "
             "until a person clears the revert."
         )
     if key is None:

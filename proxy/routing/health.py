@@ -67,6 +67,10 @@ class EndpointHealth:
         self._probe_failed = False
         self._reason = ""
 
+    def configure(self, ejection: Ejection) -> None:
+        """Takes a new Plan's rules; a time out that runs already keeps its length."""
+        self._ejection = ejection
+
     @property
     def ejected(self) -> bool:
         """Out for now; `choose` takes it only for a trial, or for want of others."""

@@ -44,9 +44,15 @@ def overridden(model: ModelPlan, override: Override | None) -> ModelPlan:
     if override is None:
         return model
     salt = model.salt
-    if salt in ("", _default_salt(model.name, model.canary.version if model.canary else "")):
+    if has_default_salt(model):
         salt = _default_salt(model.name, override.version)
     return replace(model, canary=CanaryPlan(override.version, override.percent), salt=salt)
+
+
+def has_default_salt(model: ModelPlan) -> bool:
+    """Nobody chose the salt: it follows from the names."""
+    canary = model.canary.version if model.canary else ""
+    return model.salt in ("", _default_salt(model.name, canary))
 
 
 def _default_salt(model: str, version: str) -> str:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from proxy.judge import Thresholds
 from proxy.routing.plan import CanaryPlan, ModelPlan, Plan
 from proxy.settings import Settings, compile_plan, fingerprint, thresholds
+from proxy.steering import planning
 
 #: Under this name stands what belongs to no model.
 HOUSE = ""
@@ -64,6 +65,7 @@ def _words(model: ModelPlan, limits: Thresholds | None) -> dict[str, Any]:
         stable="",
         canary=None,
         shadows=(),
+        salt="" if planning.has_default_salt(model) else model.salt,
         testers=model.testers and replace(model.testers, secret=""),
     )
     words = {

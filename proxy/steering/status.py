@@ -138,6 +138,7 @@ class ModelStatus(msgspec.Struct):
     fallback_failures: int
     missing_keys: int
     overrides: int  # testers' choices that were honoured
+    refused: dict[str, int]  # reason -> ended before a version was chosen
     warnings: list[str]
 
 

@@ -120,6 +120,7 @@ def _model(
         fallback_failures=counts.fallback_failures if counts else 0,
         missing_keys=counts.missing_keys if counts else 0,
         overrides=counts.overrides if counts else 0,
+        refused=dict(counts.refused) if counts else {},
         warnings=[]
         if latch is None
         else [f"stable is {model.stable}, which was reverted: {latch.message}"],

@@ -4,7 +4,9 @@ Law: no task, future, lock, log line or label look-up per request; nothing of th
 disk or a database is imported or waited for.  exchange.py is the life of one request.
 
     exchange     admitted, decided, forwarded, answered, recorded
-    connection   a caller's side: where requests begin and end
+    again        sent once more: on a fresh connection, elsewhere, to stable
+    waiting      who waits for room; ending, how it is counted, and what we say ourselves
+    connection   a caller's side: where requests begin and end; arriving, heads on their way
     forward      an upstream's side: where answers begin and end
     mirror       shadow copies, and their bounds
     decision     which arm answers

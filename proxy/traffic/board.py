@@ -68,7 +68,7 @@ class Stock:
                 upstream = Upstream(endpoint, version, self.tasks, self._make)
                 self._upstreams[key] = upstream
             else:
-                upstream.configure(version.pool)
+                upstream.adopt(version)
             found.append(upstream)
         return UpstreamSet(model, version, found)
 

@@ -7,17 +7,17 @@ What happens to a request stands in exchange.py.
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
+import logging
 from enum import IntEnum
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final, cast
 
 from proxy.errors import RequestRefused
-from proxy.net import NEVER
+from proxy.net import NEVER, reset_connection, unread
 from proxy.terms import Outcome, Owner
+from proxy.traffic import arriving, ending, waiting
 from proxy.traffic.exchange import Exchange
-from proxy.wire import BadChunk, ChunkDecoder, RequestHead, problem
+from proxy.wire import BadChunk, ChunkDecoder, RequestHead
 
 if TYPE_CHECKING:
     from proxy.traffic.plane import Plane
@@ -26,16 +26,13 @@ if TYPE_CHECKING:
 _PIPELINED_BYTES: Final = 65_536
 #: After an answer that leaves a request unread: how much and how long we go on reading, so
 #: that the reset of an early close does not take the answer with it (RFC 9112 9.6).
-_LINGER_BYTES: Final = 1024 * 1024
+_LINGER_BYTES: Final = 64 * 1024 * 1024
 _LINGER_NS: Final = 2_000_000_000
-_BLANK_LINES: Final = 4  # before a request line: RFC 9112 2.2 says ignore, not for ever
 CALLER_LEFT: Final = Outcome.CALLER_LEFT.value
 CALLER_ERROR: Final = Outcome.CALLER_ERROR.value
 CALLER_TIMEOUT: Final = Outcome.CALLER_TIMEOUT.value
-_RESET: Final = struct.pack("ii", 1, 0)
-_TOKEN_START: Final = frozenset(
-    b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-)
+PROXY_ERROR: Final = Outcome.PROXY_ERROR.value
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Phase(IntEnum):
@@ -56,15 +53,18 @@ class CallerConnection(asyncio.Protocol):
     """A caller, from accept to close."""
 
     __slots__ = (
-        "_added", "_buffer", "_decoder", "_driving", "_left", "_phase", "_plane", "_reading",
-        "_write_paused", "deadline", "exchange", "transport", "write",
+        "_added", "_asked", "_buffer", "_decoder", "_driving", "_head_begun", "_left", "_phase",
+        "_plane", "_reading", "_unsent", "_write_paused", "deadline", "exchange", "transport",
+        "write",
     )  # fmt: skip
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._phase = _AT_HEAD
         self._buffer = b""
+        self._asked = False  # anything, so far
         self._driving = False
+        self._head_begun = False
         self._reading = True
         self._write_paused = False
         self._left = 0
@@ -78,16 +78,15 @@ class CallerConnection(asyncio.Protocol):
         self.write = self.transport.write
         peer = transport.get_extra_info("peername")
         address = peer[0] if isinstance(peer, tuple) else "unknown"
-        if ":" in address:
-            address = f'"[{address}]"'
         # Host goes on unchanged, so there is no X-Forwarded-Host to add.
         self._added = (
             f"\r\nx-forwarded-for: {address}\r\nx-forwarded-proto: http\r\nvia: 1.1 pointsman"
             "\r\nx-request-id: "
         ).encode()
         if not self._plane.admit(self):
+            self._plane.recording.refuse("connections")
             detail = "all connections of this proxy are taken; try again"
-            self.answer_problem(503, "connections", detail, Owner.PROXY, None)
+            ending.tell(self, None, 503, "connections", detail, Owner.PROXY)
 
     def data_received(self, data: bytes) -> None:
         if self._buffer:
@@ -109,17 +108,22 @@ class CallerConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._write_paused = True
+        self._unsent = self.transport.get_write_buffer_size()
         self.deadline = perf_counter_ns() + self._plane.body_ns
         if self.exchange is not None:
             self.exchange.pause_answer()
 
     def resume_writing(self) -> None:
         self._write_paused = False
+        now = perf_counter_ns()
         if self.exchange is not None:
-            self.deadline = self._waiting_deadline(perf_counter_ns())
+            self.deadline = self._waiting_deadline(now)
             self.exchange.resume_answer()
+        elif self._phase is _ANSWERING:
+            self._phase = _AT_HEAD
+            self._next(now)
         else:
-            self._next(perf_counter_ns())
+            self.deadline = now + _LINGER_NS
 
     # --- reading ---
 
@@ -140,50 +144,42 @@ class CallerConnection(asyncio.Protocol):
                     if len(data) > _PIPELINED_BYTES:
                         self.pause_reading()
                     return
-                else:
+                elif phase is _LINGER:
                     self._left -= len(data)
                     if self._left <= 0:
                         self.transport.abort()
                     return
+                else:
+                    return
         except RequestRefused as refused:
             self.refuse(refused)
+        except Exception:
+            _LOG.exception("a request could not be served")
+            self._break_down()
         finally:
             self._driving = False
 
     def _read_head(self, data: bytes) -> bytes:
         end = data.find(b"\r\n\r\n")
-        if end <= 0 or data[0] == 0x0D:
-            return self._read_partial_head(data)
         plane = self._plane
-        limits = plane.limits
-        if end > 512:
-            _check_size(data, end, limits.request_line, limits.head_bytes, limits.head_lines)
+        if end <= 0 or data[0] == 0x0D:
+            rest = arriving.check(data, plane.limits)
+            if rest is not data:
+                return rest
+            if not self._head_begun:
+                self._head_begun = True
+                self.deadline = perf_counter_ns() + plane.head_ns
+            self._buffer = data
+            return b""
+        if end > plane.small_head:
+            arriving.check_size(data, end, plane.limits)
         head = plane.book.scan(data[:end])
+        self._head_begun = False
         return self._begin(head, data, end + 4)
-
-    def _read_partial_head(self, data: bytes) -> bytes:
-        """Blank lines before a head, and heads that have not come whole."""
-        if data[0] == 0x0D:
-            blank = 0
-            while data.startswith(b"\r\n", blank) and blank < 2 * _BLANK_LINES:
-                blank += 2
-            if blank:
-                return data[blank:]
-            if data != b"\r":
-                raise RequestRefused(400, "bad_request", "the request begins with blank lines")
-        elif data[0] not in _TOKEN_START:
-            raise RequestRefused(400, "bad_request", "this is no HTTP/1.1 request")
-        limits = self._plane.limits
-        _check_size(data, len(data), limits.request_line, limits.head_bytes, limits.head_lines)
-        if data.count(b"\n") != data.count(b"\r\n"):
-            raise RequestRefused(400, "bad_request", "a line of the head ends with a bare LF")
-        if not self._buffer:
-            self.deadline = min(self.deadline, perf_counter_ns() + self._plane.head_ns)
-        self._buffer = data
-        return b""
 
     def _begin(self, head: RequestHead, data: bytes, at: int) -> bytes:
         length = head.length
+        self._asked = True
         exchange = self.exchange = Exchange(self._plane, self, head)
         if length == 0:
             self._phase = _ANSWERING
@@ -220,12 +216,10 @@ class CallerConnection(asyncio.Protocol):
             exchange.feed([data], False, [])
             return b""
         self._phase = _ANSWERING
-        self.deadline = NEVER
-        if left == 0:
-            exchange.feed([data], True, [])
-            return b""
-        exchange.feed([data[:left]], True, [])
-        return data[left:]
+        self._body_came(exchange)
+        end = self._left
+        exchange.feed([data[:end]], True, [])
+        return data[end:]
 
     def _read_chunks(self, data: bytes, at: int) -> bytes:
         exchange = self.exchange
@@ -241,9 +235,18 @@ class CallerConnection(asyncio.Protocol):
                 exchange.feed(pieces, False, [])
             return b""
         self._phase = _ANSWERING
-        self.deadline = NEVER
+        self._body_came(exchange)
         exchange.feed(pieces, True, self._decoder.trailers)
         return data[end:]
+
+    def _body_came(self, exchange: Exchange) -> None:
+        """All of it: from now on we read to notice a caller who leaves."""
+        if not self._reading:
+            self._reading = True
+            self.transport.resume_reading()
+        # The deadline was the body's, unless we wait for room or for a slow reader.
+        if not exchange.queued and not self._write_paused:
+            self.deadline = NEVER
 
     # --- for the exchange ---
 
@@ -261,28 +264,30 @@ class CallerConnection(asyncio.Protocol):
         if self._reading and self._phase is not _CLOSED:
             self._reading = False
             self.transport.pause_reading()
-            if not self._write_paused:
+            if self._phase is not _ANSWERING and not self._write_paused:
                 self.deadline = NEVER
 
     def resume_reading(self) -> None:
-        if not self._reading and self._phase is not _CLOSED:
+        if self._reading or self._phase is _CLOSED:
+            return
+        if len(self._buffer) <= _PIPELINED_BYTES:
             self._reading = True
             self.transport.resume_reading()
             if not self._write_paused:
                 self.deadline = self._waiting_deadline(perf_counter_ns())
 
-    def wait_until(self, deadline: int) -> None:
-        """The exchange waits for room: ``expire`` will be its own."""
-        self.deadline = deadline
+    @property
+    def held_back(self) -> bool:
+        """Whether the caller waits for us to read on."""
+        return not self._reading
 
     def finished(self, close: bool, now: int) -> None:
         """The answer is written whole; ``close``: the caller was told that it is the last."""
         self.exchange = None
         if close or self._phase is not _ANSWERING:
-            self._linger(self._phase is _ANSWERING)
-            return
-        self._phase = _AT_HEAD
-        if not self._write_paused:
+            self._linger(self._phase is _ANSWERING, now)
+        elif not self._write_paused:  # else the next request waits until this answer is taken
+            self._phase = _AT_HEAD
             self._next(now)
 
     def cut(self, reset: bool) -> None:
@@ -292,11 +297,9 @@ class CallerConnection(asyncio.Protocol):
         """
         self.exchange = None
         self._phase = _CLOSED
+        self.deadline = perf_counter_ns() + self._plane.body_ns
         if reset:
-            sock = self.transport.get_extra_info("socket")
-            if sock is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self.transport.abort()
+            reset_connection(self.transport)
         else:
             self.transport.close()
 
@@ -308,69 +311,53 @@ class CallerConnection(asyncio.Protocol):
         elif exchange.abandon(CALLER_ERROR):
             self.cut(reset=True)
             return
-        self.answer_problem(refused.status, refused.reason, refused.detail, Owner.CALLER, exchange)
+        status, reason, detail = refused.status, refused.reason, refused.detail
+        ending.tell(self, exchange, status, reason, detail, Owner.CALLER)
 
-    def answer_problem(
-        self,
-        status: int,
-        reason: str,
-        detail: str,
-        owner: Owner,
-        exchange: Exchange | None,
-        *,
-        close: bool = True,
-        extra: bytes = b"",
-    ) -> None:
-        """Answers for ourselves: the only place where an error becomes bytes."""
-        self.write(
-            problem(
-                status,
-                reason,
-                detail,
-                owner=owner,
-                request_id=exchange.request_id.decode() if exchange is not None else "",
-                close=close,
-                bodiless=exchange is not None and exchange.head.method == b"HEAD",
-                extra=extra,
-                retry_after=1 if status == 503 else None,
-            )
-        )
-        self.finished(close, perf_counter_ns())
+    def _break_down(self) -> None:
+        """Answers a fault of our own, and closes."""
+        exchange = self.exchange
+        if exchange is not None and exchange.route is not None and exchange.abandon(PROXY_ERROR):
+            self.cut(reset=True)
+        else:
+            detail = "the proxy itself failed; its log says why"
+            ending.tell(self, exchange, 500, PROXY_ERROR, detail, Owner.PROXY)
 
     # --- endings ---
 
     def expire(self, now: int) -> None:
         """The deadline has passed: of a head, a body, an idle connection or a slow reader."""
         exchange, phase = self.exchange, self._phase
+        if self._write_paused and (unsent := self.transport.get_write_buffer_size()) < self._unsent:
+            self._unsent, self.deadline = unsent, now + self._plane.body_ns  # slow, but it moves
+            return
         self.deadline = NEVER
         if exchange is not None and exchange.queued:
-            exchange.expire_queued()
-        elif exchange is not None and self._write_paused:
-            self._time_out(exchange)
-        elif exchange is not None and phase in (_FIXED, _CHUNKS):
-            if self._time_out(exchange):
-                return
-            detail = "the request's body stopped coming"
-            self.answer_problem(408, "body_timeout", detail, Owner.CALLER, exchange)
+            waiting.expire(exchange)
+        elif exchange is not None and (self._write_paused or phase in (_FIXED, _CHUNKS)):
+            self.stalled(exchange)
         elif phase is _AT_HEAD and self._buffer:
             self._plane.recording.refuse("head_timeout")
-            self.answer_problem(408, "head_timeout", "the head stopped coming", Owner.CALLER, None)
-        elif phase is _AT_HEAD and not self._write_paused:
+            detail = "the head stopped coming"
+            ending.tell(self, None, 408, "head_timeout", detail, Owner.CALLER)
+        elif phase is _AT_HEAD:
+            self._phase = _CLOSED
             self.transport.close()
         else:
             self.transport.abort()
 
-    def _time_out(self, exchange: Exchange) -> bool:
-        """Ends an exchange whose caller stalled; whether that cut an answer off."""
-        spoken = exchange.abandon(CALLER_TIMEOUT)
-        if spoken or self._write_paused:
+    def stalled(self, exchange: Exchange) -> None:
+        """Ends an exchange whose caller neither sends on nor takes the answer."""
+        if exchange.abandon(CALLER_TIMEOUT) or self._write_paused:
             self.cut(reset=True)
-            return True
-        return False
+        else:
+            detail = "the request's body stopped coming"
+            ending.tell(self, exchange, 408, "body_timeout", detail, Owner.CALLER)
 
-    def drain(self) -> None:
-        """No more requests: closes now if idle, else after the answer under way."""
-        if self._phase is _AT_HEAD and not self._buffer and self.exchange is None:
+    def drain(self, patient: bool = False) -> None:
+        """Closes if idle, else after the answer; ``patient``: newcomers may still ask."""
+        idle = self._phase is _AT_HEAD and not self._buffer and (self._asked or not patient)
+        if idle and not unread(self.transport):
             self._phase = _CLOSED
             self.transport.close()
 
@@ -381,8 +368,6 @@ class CallerConnection(asyncio.Protocol):
 
     def _next(self, now: int) -> None:
         """Ready for another request; perhaps it has come already."""
-        if self._phase is not _AT_HEAD:
-            return
         self.deadline = now + self._plane.idle_ns
         if not self._reading:
             self._reading = True
@@ -391,33 +376,23 @@ class CallerConnection(asyncio.Protocol):
             data, self._buffer = self._buffer, b""
             self._drive(data)
 
-    def _linger(self, whole: bool) -> None:
-        """Closes; where something of a request is still coming, reads on for a while first."""
+    def _linger(self, whole: bool, now: int) -> None:
+        """Closes; where something is still coming that we have not read, reads on for a while."""
         if self._phase is _CLOSED:
             return
+        coming = not whole or not self._reading or bool(self._buffer)
         self._buffer = b""
-        if whole:
+        # A caller who is slow to take the rest of the answer gets as long as one who is sending.
+        slow = self._write_paused or not coming
+        self.deadline = now + (self._plane.body_ns if slow else _LINGER_NS)
+        if not coming:
             self._phase = _CLOSED
             self.transport.close()
             return
         self._phase = _LINGER
         self._left = _LINGER_BYTES
-        self.deadline = perf_counter_ns() + _LINGER_NS
         if not self._reading:
             self._reading = True
             self.transport.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-
-
-def _check_size(data: bytes, end: int, request_line: int, head_bytes: int, lines: int) -> None:
-    """Raises RequestRefused for a head that is too long, before it is taken apart."""
-    if end > request_line:
-        first = data.find(b"\r\n", 0, request_line + 2)
-        if first < 0:
-            detail = f"the request line is over {request_line} bytes"
-            raise RequestRefused(414, "request_line", detail)
-    if end > head_bytes:
-        raise RequestRefused(431, "head_bytes", f"the head is over {head_bytes} bytes")
-    if data.count(b"\r\n", 0, end) > lines:
-        raise RequestRefused(431, "head_lines", f"the head has over {lines} lines")

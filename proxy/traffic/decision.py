@@ -74,9 +74,10 @@ def _override(route: ModelRoute, head: RequestHead, arm: ArmRoute) -> ArmRoute:
     """A tester's own choice of arm; the header never goes further than here."""
     name = route.tester_name
     assert head.wanted is not None
-    secret, _, choice = head.wanted[name][0].rpartition(b" ")
+    values = head.wanted[name]
+    secret, _, choice = values[0].rpartition(b" ")
     head.lines = [line for line in head.lines if line[: line.find(b":")].lower() != name]
-    if not hmac.compare_digest(secret, route.tester_secret):
+    if len(values) > 1 or not hmac.compare_digest(secret, route.tester_secret):
         return arm
     chosen = {Arm.STABLE.value: route.stable, Arm.CANARY.value: route.canary}.get(
         choice.decode("latin-1")

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import time
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from proxy.net import NEVER
-from proxy.terms import Half, Logged, Outcome, Pair
+from proxy.terms import Half, Logged, Outcome, Owner, Pair
 from proxy.traffic.recording import OK
+from proxy.wire import problem
 
 if TYPE_CHECKING:
-    from proxy.traffic.board import ModelRoute
+    from proxy.traffic.connection import CallerConnection
     from proxy.traffic.decision import Decision
     from proxy.traffic.exchange import Exchange
     from proxy.traffic.plane import Plane
-    from proxy.traffic.recording import Recording
-
-__all__ = ["NEVER", "Kept", "PairDraft", "arm_lines", "conclude", "let_in", "record"]
 
 
 class Kept:
     """An answer as it passes, its body up to a cap."""
 
-    __slots__ = ("_cap", "_pieces", "lines", "size")
+    __slots__ = ("_pieces", "cap", "lines", "size")
 
     def __init__(self, cap: int) -> None:
-        self._cap = cap
+        self.cap = cap
         self._pieces: list[bytes] = []
         self.lines: list[bytes] = []
         self.size = 0
 
     def keep(self, pieces: list[bytes]) -> None:
         for piece in pieces:
-            room = self._cap - self.size
+            room = self.cap - self.size
             if room > 0:
                 self._pieces.append(piece[:room])
             self.size += len(piece)
@@ -120,17 +118,18 @@ def conclude(
         for copy in exchange.copies or ():
             if copy.draft is not None:
                 total, cap = now - exchange.started, copy.draft.cap
-                copy.draft.live(live.half(version, outcome, exchange.status, total, cap))
+                status = exchange.status if exchange.spoken else 0  # ours is no answer of theirs
+                copy.draft.live(live.half(version, outcome, status, total, cap))
     board = plane.board
     if board is None or board.log_share is None:
         return
     if outcome != OK or board.log_share.takes(decision.key):
-        _log(plane.recording, plane.customer(decision), exchange, decision, outcome, now, fallback)
+        _log(plane, board.log_customers == "plain", exchange, decision, outcome, now, fallback)
 
 
 def _log(
-    recording: Recording,
-    customer: str,
+    plane: Plane,
+    plain: bool,
     exchange: Exchange,
     decision: Decision,
     outcome: str,
@@ -140,7 +139,9 @@ def _log(
     route, head = exchange.route, exchange.head
     assert route is not None
     arm = route.stable if fallback else decision.arm
-    recording.log(
+    # A query may name the customer: it is shown only where customers are (promise 12).
+    target = head.target if plain else head.target.partition(b"?")[0]
+    plane.recording.log(
         Logged(
             at=time.time(),
             request_id=exchange.request_id.decode(),
@@ -150,8 +151,8 @@ def _log(
             outcome=Outcome(outcome),
             status=exchange.status,
             method=head.method.decode(),
-            target=head.target.decode(),
-            customer=customer,
+            target=target.decode(),
+            customer=plane.customer(decision),
             first_byte=exchange.first_byte / 1e9,
             seconds=(now - exchange.started) / 1e9,
             bytes_in=exchange.bytes_in,
@@ -161,15 +162,61 @@ def _log(
     )
 
 
-def arm_lines(exchange: Exchange) -> bytes:
-    """The lines that say what was asked, for an answer of our own (promise 8)."""
-    assert exchange.decision is not None
-    arm = exchange.decision.arm
-    return arm.answer_lines[2 : arm.answer_lines.rindex(b"x-request-id")]
+def refuse(exchange: Exchange, status: int, reason: str, detail: str, owner: Owner) -> None:
+    """Answers ourselves, before any version was asked."""
+    if exchange.route is not None:
+        exchange.route.counts.count_refused(reason)
+    else:
+        exchange.plane.recording.refuse(reason)
+    say(exchange, status, reason, detail, owner)
 
 
-def let_in(route: ModelRoute) -> None:
-    """Admits those who wait, as far as there is room."""
-    room = route.room
-    while room.waiting and room.in_flight < route.in_flight_limit:
-        room.waiting.popleft().admit_queued()
+def blame(exchange: Exchange, outcome: str, detail: str) -> None:
+    """Answers ourselves, for an upstream that could not."""
+    say(exchange, exchange.status, outcome, detail, Owner.UPSTREAM)
+
+
+def say(exchange: Exchange, status: int, reason: str, detail: str, owner: Owner) -> None:
+    """Writes an answer of our own; the connection stays if the request has come whole."""
+    exchange.status = status
+    close = exchange.head.close or not exchange.complete or exchange.plane.draining
+    tell(exchange.caller, exchange, status, reason, detail, owner, close=close)
+
+
+def tell(
+    caller: CallerConnection,
+    exchange: Exchange | None,
+    status: int,
+    reason: str,
+    detail: str,
+    owner: Owner,
+    *,
+    close: bool = True,
+) -> None:
+    """Answers for ourselves: the only place where an error becomes bytes."""
+    request_id, bodiless, extra = "", False, b""
+    if exchange is not None:
+        request_id = exchange.request_id.decode()
+        bodiless = exchange.head.method == b"HEAD"
+        extra = b"" if exchange.decision is None else _arm_lines(exchange, exchange.decision)
+    answer = problem(
+        status,
+        reason,
+        detail,
+        owner=owner,
+        request_id=request_id,
+        close=close,
+        bodiless=bodiless,
+        extra=extra,
+        retry_after=1 if status == 503 else None,
+    )
+    caller.write(answer)
+    caller.finished(close, perf_counter_ns())
+
+
+def _arm_lines(exchange: Exchange, decision: Decision) -> bytes:
+    """The lines that say what was asked (promise 8)."""
+    route, arm, fallback = exchange.route, decision.arm, b""
+    if exchange.fallback and route is not None:
+        arm, fallback = route.stable, f"x-fallback: {exchange.fallback}\r\n".encode()
+    return arm.answer_lines[2 : arm.answer_lines.rindex(b"x-request-id")] + fallback

@@ -7,6 +7,8 @@ are never anybody's answer: they close the connection (RFC 9112 section 9.2).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import select
 from enum import IntEnum
 from time import perf_counter_ns
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from proxy.traffic.upstreams import Upstream
 
 _HEAD_BYTES: Final = 65_536
+_LAST_READS: Final = 16
 _INTERIM_ANSWERS: Final = 16  # 1xx for one request (RFC 9110 15.2 sets no bound; a flood is one)
 _BOOK: Final = AnswerBook()
 PROTOCOL: Final = Outcome.UPSTREAM_PROTOCOL.value
@@ -34,7 +37,9 @@ class Sink(Protocol):
     def interim(self, head: AnswerHead) -> None:
         """A 1xx answer; the final one is still to come."""
 
-    def answer(self, head: AnswerHead, pieces: list[bytes], complete: bool) -> None:
+    def answer(
+        self, head: AnswerHead, pieces: list[bytes], complete: bool, trailers: list[bytes]
+    ) -> None:
         """The final head, with what came of the body in the same read."""
 
     def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
@@ -73,9 +78,9 @@ class UpstreamConnection(asyncio.Protocol):
     """A connection of an Upstream's pool, and the answer that is being read from it."""
 
     __slots__ = (
-        "_buffer", "_deadlines", "_decoder", "_interims", "_keep", "_left", "_phase", "_poll",
-        "_sink", "_to_head", "_total", "born", "deadline", "idle_since", "served", "transport",
-        "upstream", "write",
+        "_buffer", "_deadlines", "_decoder", "_full", "_interims", "_keep", "_left", "_phase",
+        "_poll", "_sink", "_to_head", "_total", "born", "deadline", "idle_since", "served",
+        "transport", "upstream", "write",
     )  # fmt: skip
 
     def __init__(self, upstream: Upstream, deadlines: Deadlines) -> None:
@@ -87,6 +92,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._left = 0
         self._sink: Sink | None = None
         self._buffer = b""
+        self._full = False  # it takes no more for now
         self._poll: select.poll | None = None
 
     # --- asyncio ---
@@ -124,9 +130,13 @@ class UpstreamConnection(asyncio.Protocol):
             self.discard()
 
     def eof_received(self) -> bool:
+        # Not close(): that would wait until what is still unsent has gone, perhaps for ever.
+        self.transport.abort()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and self._sink is not None:
+            self._read_last()
         phase, self._phase = self._phase, _CLOSED
         self.upstream.connections -= 1
         self._deadlines.discard(self)
@@ -144,11 +154,30 @@ class UpstreamConnection(asyncio.Protocol):
             detail = "closed the connection in the middle of its answer"
             sink.failed(RESET, detail, untouched=False)
 
+    def _read_last(self) -> None:
+        """Reads an answer that came just before the reset, when it was a write that failed.
+
+        A server that refuses an upload early answers and closes without reading the rest.
+        """
+        sock = self.transport.get_extra_info("socket")
+        if sock is None:
+            return
+        with contextlib.suppress(OSError):
+            for _ in range(_LAST_READS):
+                data = os.read(sock.fileno(), _HEAD_BYTES)
+                if not data:
+                    return
+                self.data_received(data)
+                if self._sink is None:
+                    return
+
     def pause_writing(self) -> None:
+        self._full = True
         if self._sink is not None:
             self._sink.pause_sending()
 
     def resume_writing(self) -> None:
+        self._full = False
         if self._sink is not None:
             self._sink.resume_sending()
 
@@ -162,7 +191,10 @@ class UpstreamConnection(asyncio.Protocol):
         return self._poll is not None and bool(self._poll.poll(0))
 
     def discard(self) -> None:
-        """Closes it at once; its sink, if any, hears nothing more."""
+        """Closes it at once; its sink, if any, hears nothing more, and nobody gets it again."""
+        if self._phase is _IDLE:
+            self.upstream.forget(self)
+        self._phase = _CLOSED
         self._sink = None
         self.transport.abort()
 
@@ -192,7 +224,6 @@ class UpstreamConnection(asyncio.Protocol):
         """The deadline has passed."""
         sink = self._sink
         if sink is None:
-            self.upstream.forget(self)
             self.discard()
             return
         waited = "before an answer" if self._phase is _AT_HEAD else "in the middle of its answer"
@@ -246,12 +277,12 @@ class UpstreamConnection(asyncio.Protocol):
             if left > 0:
                 self._phase = _FIXED
                 self._left = left
-                sink.answer(head, [data[at:]], False)
+                sink.answer(head, [data[at:]], False, [])
                 return
             if left < 0:
                 self._keep = False
             self._done()
-            sink.answer(head, [data[at : at + length]] if length else [], True)
+            sink.answer(head, [data[at : at + length]] if length else [], True, [])
             self._let_go()
         elif length == CHUNKED:
             self._phase = _CHUNKS
@@ -260,7 +291,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             assert length == UNTIL_CLOSE
             self._phase = _REST
-            sink.answer(head, [data[at:]], False)
+            sink.answer(head, [data[at:]], False, [])
 
     def _read_chunks(self, data: bytes, at: int, head: AnswerHead | None) -> None:
         decoder = self._decoder
@@ -277,10 +308,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._keep = False
             self._done()
         if head is not None:
-            head_only = complete and bool(decoder.trailers)
-            sink.answer(head, pieces, complete and not head_only)
-            if head_only:
-                sink.more([], True, decoder.trailers)
+            sink.answer(head, pieces, complete, decoder.trailers)
         else:
             sink.more(pieces, complete, decoder.trailers)
         if complete:
@@ -303,11 +331,11 @@ class UpstreamConnection(asyncio.Protocol):
         """Back to the pool, unless the sink or the upstream wants it closed."""
         if self._phase is not _IDLE or self.transport.is_closing():
             return
-        if self._keep:
-            now = perf_counter_ns()
-            self.upstream.free(self, now)
+        if self._keep and not self._full:
+            self.upstream.free(self, perf_counter_ns())
         else:
-            self.transport.close()
+            # What is still unsent belongs to a request that has its answer: nobody reads it.
+            self.discard()
 
     def spoil(self) -> None:
         """The request was not sent whole: the connection must not be kept."""

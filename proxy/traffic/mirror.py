@@ -41,13 +41,14 @@ class Mirror:
     """One shadow of one model: who is copied to it, and how much of it may be under way."""
 
     __slots__ = (
-        "_pairs", "_plan", "_plane", "_queue", "_share", "counts", "heads", "held", "in_flight",
-        "route", "wait_ns",
+        "_filling", "_pairs", "_plan", "_plane", "_queue", "_share", "counts", "heads", "held",
+        "in_flight", "route", "wait_ns",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, model: ModelPlan, shadow: ShadowPlan, stock: Stock) -> None:
         self._plane = plane
         self._queue: deque[Copy] = deque()
+        self._filling = False
         self.in_flight = 0
         self.held = 0  # bytes of copies in memory
         self.configure(model, shadow, stock)
@@ -78,6 +79,8 @@ class Mirror:
             draft = PairDraft(self._plane, exchange, plan.pair_bytes)
             if exchange.live is None:
                 exchange.live = Kept(plan.pair_bytes)
+            else:
+                exchange.live.cap = max(exchange.live.cap, plan.pair_bytes)
         copy = Copy(self, exchange, lines, draft)
         if self.in_flight < plan.in_flight:
             self.in_flight += 1
@@ -105,9 +108,13 @@ class Mirror:
             self._queue.remove(copy)
             return
         self.in_flight -= 1
+        if self._filling:
+            return  # one of those that were just started is over already: no deeper
+        self._filling = True
         while self._queue and self.in_flight < self._plan.in_flight:
             self.in_flight += 1
             self._queue.popleft().start()
+        self._filling = False
 
 
 class Copy:
@@ -224,12 +231,14 @@ class Copy:
     def interim(self, head: AnswerHead) -> None:
         """Nobody hears it."""
 
-    def answer(self, head: AnswerHead, pieces: list[bytes], complete: bool) -> None:
+    def answer(
+        self, head: AnswerHead, pieces: list[bytes], complete: bool, trailers: list[bytes]
+    ) -> None:
         self._first_byte = perf_counter_ns() - self._started_at
         self._status = head.status
         if self._kept is not None:
             self._kept.lines = head.lines
-        self.more(pieces, complete, [])
+        self.more(pieces, complete, trailers)
 
     def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
         for piece in pieces:

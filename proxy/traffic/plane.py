@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import secrets
 import socket
@@ -16,17 +17,20 @@ import msgspec
 from proxy.measure.tally import Report
 from proxy.net import Deadlines, Tasks
 from proxy.routing.plan import HealthProbe, ListenerLimits, ModelPlan, Plan, ShadowPlan
+from proxy.traffic import arriving
 from proxy.traffic.board import Board, Stock, nanoseconds
-from proxy.traffic.connection import CallerConnection
+from proxy.traffic.connection import PROXY_ERROR, CallerConnection
 from proxy.traffic.decision import Decision
 from proxy.traffic.forward import UpstreamConnection
-from proxy.traffic.mirror import Mirror
+from proxy.traffic.mirror import DRAIN, Copy, Mirror
 from proxy.traffic.probing import probe_for_ever
 from proxy.traffic.recording import Recording
 from proxy.traffic.upstreams import Upstream
 from proxy.wire import RequestBook
 
 _SWEEP_SECONDS: Final = 0.1
+#: A caller who connected just before a drain has this long to send the request it came for.
+_NEWCOMER_SECONDS: Final = 1.0
 _BACKLOG: Final = 4096
 
 
@@ -52,7 +56,7 @@ class Plane:
         self._mirrors: dict[tuple[str, str], Mirror] = {}
         self._probes: dict[tuple[Upstream, HealthProbe], asyncio.Task[None]] = {}
         self._callers: set[CallerConnection] = set()
-        self._servers: list[asyncio.Server] = []
+        self._doors: list[tuple[asyncio.Server, socket.socket]] = []
         self._sweeping: asyncio.TimerHandle | None = None
         self._heard_at: int | None = None
         self._reported_at = perf_counter_ns()
@@ -99,6 +103,7 @@ class Plane:
 
     def _take_limits(self, limits: ListenerLimits) -> None:
         self.limits = limits
+        self.small_head = arriving.never_too_long(limits)
         self.head_ns = nanoseconds(limits.head_seconds)
         self.body_ns = nanoseconds(limits.body_seconds)
         self.idle_ns = nanoseconds(limits.idle_seconds)
@@ -123,6 +128,8 @@ class Plane:
         }
         for key in self._probes.keys() - wanted:
             self._probes.pop(key).cancel()
+            # Nobody would take back what the last check found.
+            key[0].health.probe_passed(perf_counter_ns() / 1e9)
         for upstream, probe in wanted - self._probes.keys():
             assert probe is not None
             task = self._tasks.start(probe_for_ever(upstream, probe), f"probe {upstream.endpoint}")
@@ -136,7 +143,7 @@ class Plane:
         server = await loop.create_server(
             lambda: CallerConnection(self), sock=sock, backlog=_BACKLOG
         )
-        self._servers.append(server)
+        self._doors.append((server, sock))
         if self._sweeping is None:
             self._sweep(loop)
 
@@ -184,6 +191,7 @@ class Plane:
         report.draining = self.draining
         report.desk_silent = self.desk_silent
         if self._live is not None:
+            report.plan_number = self._live.plan.number
             report.in_flight = sum(route.room.in_flight for route in self._live.routes)
             for upstreams in self._live.upstream_sets:
                 report.endpoints += upstreams.states()
@@ -196,16 +204,38 @@ class Plane:
     async def drain(self, seconds: float) -> None:
         """Stops accepting, lets every exchange finish, and cuts the rest after ``seconds``."""
         self.draining = True
-        for server in self._servers:
-            server.close()
         loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while self._callers and loop.time() < end:
+        began = loop.time()
+        await self._close_doors(loop)
+        while self._callers and loop.time() < began + seconds:
+            patient = loop.time() < began + _NEWCOMER_SECONDS
             for caller in list(self._callers):
-                caller.drain()
+                caller.drain(patient)
             await asyncio.sleep(0.02)
+        await self._cut()
+
+    async def _close_doors(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Stops listening.  Who waits in a closing queue would be reset, so they are let in."""
+        for server, sock in self._doors:
+            with contextlib.suppress(OSError):  # nobody waits any more
+                for _ in range(_BACKLOG):
+                    waiting, _ = sock.accept()
+                    waiting.setblocking(False)
+                    await loop.connect_accepted_socket(lambda: CallerConnection(self), waiting)
+            server.close()
+        self._doors.clear()
+
+    async def _cut(self) -> None:
+        """Ends what is left: callers, copies, connections to upstreams, dials and probes."""
         for caller in list(self._callers):
-            caller.transport.abort()
+            if caller.exchange is not None:
+                caller.exchange.abandon(PROXY_ERROR)
+            caller.cut(reset=True)
+        for thing in self.deadlines:
+            if isinstance(thing, Copy):
+                thing.give_up(DRAIN)
+            elif isinstance(thing, UpstreamConnection):
+                thing.discard()
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None

@@ -9,6 +9,7 @@ import msgspec
 from proxy.routing.plan import ShadowPlan
 
 _MEMO: Final = 4096
+_AFTER_SEGMENT: Final = frozenset(b"/? ")
 
 
 class CopyHead:
@@ -71,7 +72,10 @@ class CopyHead:
         method, _, rest = line.partition(b" ")
         if not rest.startswith(self._prefix):
             return line
-        return b"%b %b%b" % (method, self._by, rest[len(self._prefix) :])
+        behind = rest[len(self._prefix) :]
+        if behind[0] not in _AFTER_SEGMENT and not self._prefix.endswith(b"/"):
+            return line
+        return b"%b %b%b" % (method, self._by, behind)
 
     def rewrite(self, body: bytes) -> bytes | None:
         """The body with the configured value in its place; None where that cannot be done."""
@@ -87,7 +91,14 @@ class CopyHead:
             else:
                 return None
             return msgspec.json.encode(whole)
-        except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, ValueError, TypeError):
+        except (
+            msgspec.MsgspecError,
+            UnicodeDecodeError,
+            LookupError,
+            ValueError,
+            TypeError,
+            RecursionError,
+        ):
             return None
 
 

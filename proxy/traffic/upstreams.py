@@ -48,6 +48,11 @@ class Upstream(Pool["UpstreamConnection", Waiter]):
         self.tasks = tasks
         self.make = make
 
+    def adopt(self, version: VersionPlan) -> None:
+        """Takes what a new Plan says of the endpoint."""
+        self.configure(version.pool)
+        self.health.configure(version.ejection)
+
     def connect(self, waiter: Waiter, seconds: float) -> None:
         """Dials for ``waiter``, who is served by whatever connection comes free first."""
         waiter.waiting = True
@@ -57,29 +62,30 @@ class Upstream(Pool["UpstreamConnection", Waiter]):
     async def _dial(self, waiter: Waiter, seconds: float) -> None:
         try:
             connection = await dial(self.endpoint, lambda: self.make(self), seconds)
-        except (OSError, TimeoutError) as error:
-            if waiter.waiting:
-                waiter.waiting = False
-                self.waiting.remove(waiter)
-                detail = str(error) or f"no connection within {seconds:g} s"
-                waiter.connect_failed(self, f"{self.endpoint}: {detail}")
-            return
+        except (OSError, UnicodeError) as error:  # the latter: a host name that cannot be one
+            detail = str(error) or f"no connection within {seconds:g} s"
+            return self._dial_failed(waiter, detail)
+        if connection.transport.is_closing():
+            return self._dial_failed(waiter, "closed the connection at once")
         if waiter.waiting:
-            self.waiting.remove(waiter)
-            waiter.waiting = False
+            self.leave(waiter)
             waiter.connected(connection)
         else:
             self.free(connection, connection.born)
+        return None
+
+    def _dial_failed(self, waiter: Waiter, detail: str) -> None:
+        if waiter.waiting:
+            self.leave(waiter)
+            waiter.connect_failed(self, f"{self.endpoint}: {detail}")
 
     def free(self, connection: UpstreamConnection, now: int) -> None:
         """A connection without an exchange: to the next who waits, else it is kept."""
-        while self.waiting:
+        if self.waiting and self.keeps(connection, now) and not connection.stale():
             waiter = self.waiting.popleft()
-            if waiter.waiting:
-                waiter.waiting = False
-                waiter.connected(connection)
-                return
-        if self.release(connection, now):
+            waiter.waiting = False
+            waiter.connected(connection)
+        elif not self.waiting and self.release(connection, now):
             connection.deadline = now + self.idle_ns
         else:
             connection.discard()

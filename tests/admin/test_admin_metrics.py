@@ -141,6 +141,7 @@ def test_counts_add_up_over_workers_and_reports(door: Door) -> None:
     assert value(door, "pointsman_shadow_pairs_total", version="3", status="differ") == 4
     assert value(door, "pointsman_fallbacks_total", reason="status_500") == 4
     assert value(door, "pointsman_refused_total", reason="two_lengths") == 12
+    assert value(door, "pointsman_model_refused_total", reason="proxy_overload") == 20
     assert value(door, "pointsman_endpoint_ejected", version="3", arm="shadow") == 2
     assert value(door, "pointsman_worker_connections", worker="1") == 7
 

@@ -118,7 +118,7 @@ async def test_status_for_people(door: Door, at: Callable[..., Any]) -> None:
         "shadow 3 at 100 %: copies sent 11, dropped_queue 2",
         "pairs 2: status agrees 1, differs 1",
         "endpoint unix:/run/three.sock of 3 taken out by 1 worker: refused",
-        "fallbacks to stable 1, without a key 1",
+        "fallbacks to stable 1, without a key 1, refused 5 (proxy_overload 5)",
         "4711",
     ):
         assert part in words, told.stdout

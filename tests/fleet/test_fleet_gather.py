@@ -73,16 +73,17 @@ async def test_a_worker_hears_plans_and_beats_from_its_hello_on() -> None:
     channel, heard = await room.worker(0)  # before there is a desk
     channel.send(m.Hello(0, 4711, 3))
     room.gather.serve(room.desk)
-    await until(lambda: heard)
+    await until(lambda: len(heard) == 2)
     assert room.desk.told == [("hello", 0, 3, 4711)]
     _, silent = await room.worker(1)
     room.gather.beat()
     room.desk.plan = Plan(5, ())
     room.gather.publish(room.desk.plan)
     room.gather.beat()
-    await until(lambda: len(heard) == 4)
+    await until(lambda: len(heard) == 5)
     assert heard == [
         m.PlanMessage(Plan(4, (), hash_key="key")),
+        m.Heartbeat(),
         m.Heartbeat(),
         m.PlanMessage(Plan(5, (), hash_key="key")),
         m.Heartbeat(),

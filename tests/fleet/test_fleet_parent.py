@@ -44,6 +44,13 @@ def test_a_child_that_cannot_start_ends_it_all() -> None:
         assert "desk could not start (exit code 1): stopping" in one.said
 
 
+def test_told_to_stop_while_it_starts_it_stops_in_order() -> None:
+    with parent(workers=2) as one:
+        until(lambda: len(one.children("")) == 3)
+        assert one.stop() == 0
+        assert "Traceback" not in one.said
+
+
 def test_a_second_sigterm_cuts_at_once() -> None:
     with parent(drain=60.0) as one:
         port, _ = one.ready()

@@ -164,9 +164,29 @@ def test_a_broken_edit_is_refused_and_survives_the_desk(house: House) -> None:
     until(lambda: house.status()["config"]["last_error"] is None)
 
 
+def test_a_burst_of_reloads_is_one_and_the_last_edit_holds(house: House) -> None:
+    good = house.path.read_text()
+    before = house.running.said.count("read again")
+    for percent in range(1, 41):
+        house.path.write_text(good.replace("percent: 100", f"percent: {percent}"))
+        house.running.process.send_signal(signal.SIGHUP)
+    until(lambda: asked(house) == 40)
+    house.path.write_text(good)
+    house.running.process.send_signal(signal.SIGHUP)
+    until(lambda: asked(house) == 100)
+    assert 1 <= until(lambda: house.running.said.count("read again") - before) < 20
+    house.all_on("canary")
+
+
+def asked(house: House) -> float:
+    canary = house.status()["models"]["credit-risk"]["canary"]
+    return float(canary["percent_asked"])
+
+
 def test_the_access_log_names_no_customer(house: House) -> None:
     log = house.path.with_name("access.log")
     rows = until(lambda: log.exists() and log.read_text().splitlines())
+    assert "detected" not in house.running.said  # nor does the watch tell of every line in it
     row = json.loads(rows[0])
     assert row["model"] == "credit-risk"
     assert row["customer"]

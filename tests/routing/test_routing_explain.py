@@ -87,6 +87,8 @@ def test_why() -> None:
     reverted = explain(model(), "ada", (LATCH,)).why
     assert "reverted by pointsman (error_rate): 30 of 50 failed." in reverted
     assert "until a person clears the revert" in reverted
+    unstopped = msgspec.structs.replace(LATCH, message="by hand")
+    assert "(error_rate): by hand. Everybody gets" in explain(model(), "ada", (unstopped,)).why
     assert explain(model(), None).why.endswith("gets the stable version 1.")
     assert "5 % get canary 2" in explain(model(missing="random"), None).why
     assert ", below the 100 % that canary 2 takes." in explain(model(100), "ada").why

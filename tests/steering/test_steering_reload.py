@@ -28,6 +28,15 @@ async def test_an_edit_is_published_and_audited_model_by_model(scene: Scene) -> 
     assert entry.plan == scene.desk.plan.number
 
 
+async def test_another_canary_is_no_other_setting_and_a_chosen_salt_is(scene: Scene) -> None:
+    """The default salt follows from the canary's name."""
+    scene.start(settings(m=split()))
+    scene.desk.reload(settings(m=split(canary="2")))
+    assert (await scene.written())[-1].message == "canary: 3 at 5 % -> 2 at 5 %"
+    scene.desk.reload(settings(m=split(canary="2").replace("shadow:", "salt: mine, shadow:")))
+    assert (await scene.written())[-1].message == "other settings"
+
+
 async def test_the_first_start_says_what_the_file_said(scene: Scene) -> None:
     scene.start()
     entries = await scene.written()

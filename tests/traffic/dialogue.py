@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from dialogue_bytes import Answer, answers
+from dialogue_bytes import Answer, answers, ok
 from dialogue_plans import VERSIONS
 
 from proxy.measure import ModelTally, Report, Tally, merge
@@ -241,7 +241,7 @@ class Scene:
         self.dials.append(dial)
 
     def settle(self) -> None:
-        while any([wire.step() for wire in self.wires]) or self._dial():
+        while any(wire.step() for wire in self.wires) or self._dial():
             pass
         self.wires = [wire for wire in self.wires if not wire.lost]
 
@@ -323,3 +323,15 @@ class Scene:
         for wire in live:
             idle = isinstance(wire.protocol, UpstreamConnection) and not wire.closed
             assert not idle or wire.reading, "a connection was kept that does not read"
+
+
+def arm(scene: Scene, raw: bytes) -> str:
+    """Who answers ``raw``, in the answer's own words."""
+    caller = scene.caller()
+    caller >> raw
+    for version in ("1", "2"):
+        if any(not w.lost and w.protocol.busy for w in scene[version].links):
+            scene[version] << ok()
+    answer = caller.answer()
+    caller.leave()
+    return f"{answer.fields['x-model-version']} {answer.fields['x-model-arm']}"

@@ -12,7 +12,7 @@ from dialogue_plans import plan
 
 from proxy.net import Tasks
 from proxy.routing.plan import Endpoint, ModelPlan, Plan
-from proxy.traffic import connection, exchange, forward, mirror, plane, upstreams
+from proxy.traffic import again, connection, ending, exchange, forward, mirror, plane, upstreams
 
 Stage = Callable[..., Scene]
 
@@ -22,7 +22,7 @@ def staged() -> Iterator[Stage]:
     """Makes scenes whose clock stands still and whose dials the scene decides."""
     with pytest.MonkeyPatch.context() as patch:
         clock = Clock()
-        for module in (connection, exchange, forward, mirror, plane):
+        for module in (again, connection, ending, exchange, forward, mirror, plane):
             patch.setattr(module, "perf_counter_ns", clock)
         scenes: list[Scene] = []
 

@@ -1,0 +1,67 @@
+"""Who waits for room in a model, in order, and for how long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.net import NEVER
+from proxy.terms import Owner
+from proxy.traffic import ending
+
+if TYPE_CHECKING:
+    from proxy.traffic.board import ModelRoom, ModelRoute
+    from proxy.traffic.exchange import Exchange
+
+
+def join(exchange: Exchange, route: ModelRoute, pieces: list[bytes]) -> None:
+    """Queues the exchange, with what came of its body; refuses it when the queue is full."""
+    room = route.room
+    if len(room.waiting) >= route.queue_limit:
+        waiting = len(room.waiting)
+        detail = f"{room.in_flight} requests are in flight and {waiting} wait; try again"
+        ending.refuse(exchange, 503, "overload", detail, Owner.PROXY)
+        return
+    exchange.queued = True
+    exchange.held = pieces
+    room.waiting.append(exchange)
+    if not exchange.complete:
+        exchange.caller.pause_reading()
+    exchange.caller.deadline = exchange.started + route.queue_wait
+
+
+def let_in(room: ModelRoom) -> None:
+    """Admits those who wait, as far as there is room by the Plan in force."""
+    while room.waiting:
+        exchange = room.waiting[0]
+        route = newest(exchange)  # what a new Plan says holds for those who wait, too
+        if room.in_flight >= route.in_flight_limit:
+            return
+        room.waiting.popleft()
+        room.in_flight += 1
+        exchange.queued = False
+        exchange.route = route
+        pieces, exchange.held = exchange.held or [], None
+        exchange.caller.deadline = NEVER
+        exchange.caller.resume_reading()
+        exchange.admitted(route, pieces)
+
+
+def newest(exchange: Exchange) -> ModelRoute:
+    """The exchange's model in the Plan in force."""
+    board, route = exchange.plane.board, exchange.route
+    assert route is not None
+    return route if board is None else board.by_name.get(route.name, route)
+
+
+def leave(exchange: Exchange, route: ModelRoute) -> None:
+    """It waits no longer."""
+    exchange.queued = False
+    route.room.waiting.remove(exchange)
+
+
+def expire(exchange: Exchange) -> None:
+    """No room came free in time."""
+    assert exchange.route is not None
+    leave(exchange, exchange.route)
+    detail = "no room came free in time; try again"
+    ending.refuse(exchange, 503, "queue_wait", detail, Owner.PROXY)
