@@ -5,7 +5,7 @@ by plain functions that never await.
 """
 
 from proxy.net.deadlines import NEVER, SECOND, Deadlines, Expiring
-from proxy.net.dial import Tasks, dial
+from proxy.net.dial import Tasks, dial, our_own
 from proxy.net.pool import Kept, Pool
 from proxy.net.reset import reset_connection
 from proxy.net.scripted import ScriptedTransport
@@ -21,6 +21,7 @@ __all__ = [
     "ScriptedTransport",
     "Tasks",
     "dial",
+    "our_own",
     "reset_connection",
     "unread",
 ]

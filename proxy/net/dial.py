@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from proxy.routing.plan import Endpoint
 
 P = TypeVar("P", bound=asyncio.Protocol)
+
+#: What we have run out of ourselves: descriptors, memory, local ports.  No fault of the peer's.
+_OUR_OWN: Final = frozenset(
+    (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
+)
+
+
+def our_own(error: Exception) -> bool:
+    """Whether a dial failed for want of something that this machine has run out of."""
+    return isinstance(error, OSError) and error.errno in _OUR_OWN
 
 
 async def dial(endpoint: Endpoint, protocol: Callable[[], P], seconds: float) -> P:

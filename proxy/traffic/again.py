@@ -66,6 +66,14 @@ def may_fall_back(exchange: Exchange, route: ModelRoute, decision: Decision) -> 
     return on_canary and route.repeatable and exchange.kept is not None
 
 
+def first_byte_limit(exchange: Exchange, route: ModelRoute) -> int:
+    """Nanoseconds to wait for an answer: less on a canary whose place stable can still take."""
+    decision = exchange.decision
+    assert decision is not None
+    tighter = may_fall_back(exchange, route, decision)
+    return route.canary_first_byte if tighter else route.first_byte
+
+
 def fall_back(
     exchange: Exchange, route: ModelRoute, decision: Decision, outcome: str, reason: str, now: int
 ) -> None:

@@ -53,8 +53,8 @@ class CallerConnection(asyncio.Protocol):
     """A caller, from accept to close."""
 
     __slots__ = (
-        "_added", "_asked", "_buffer", "_decoder", "_driving", "_head_begun", "_left", "_phase",
-        "_plane", "_reading", "_unsent", "_write_paused", "deadline", "exchange", "transport",
+        "_added", "_buffer", "_decoder", "_driving", "_head_begun", "_left", "_phase", "_plane",
+        "_reading", "_unsent", "_write_paused", "deadline", "exchange", "idle_since", "transport",
         "write",
     )  # fmt: skip
 
@@ -62,7 +62,6 @@ class CallerConnection(asyncio.Protocol):
         self._plane = plane
         self._phase = _AT_HEAD
         self._buffer = b""
-        self._asked = False  # anything, so far
         self._driving = False
         self._head_begun = False
         self._reading = True
@@ -155,7 +154,7 @@ class CallerConnection(asyncio.Protocol):
             self.refuse(refused)
         except Exception:
             _LOG.exception("a request could not be served")
-            self._break_down()
+            self.break_down(self.exchange)
         finally:
             self._driving = False
 
@@ -179,7 +178,6 @@ class CallerConnection(asyncio.Protocol):
 
     def _begin(self, head: RequestHead, data: bytes, at: int) -> bytes:
         length = head.length
-        self._asked = True
         exchange = self.exchange = Exchange(self._plane, self, head)
         if length == 0:
             self._phase = _ANSWERING
@@ -314,9 +312,8 @@ class CallerConnection(asyncio.Protocol):
         status, reason, detail = refused.status, refused.reason, refused.detail
         ending.tell(self, exchange, status, reason, detail, Owner.CALLER)
 
-    def _break_down(self) -> None:
+    def break_down(self, exchange: Exchange | None) -> None:
         """Answers a fault of our own, and closes."""
-        exchange = self.exchange
         if exchange is not None and exchange.route is not None and exchange.abandon(PROXY_ERROR):
             self.cut(reset=True)
         else:
@@ -354,9 +351,13 @@ class CallerConnection(asyncio.Protocol):
             detail = "the request's body stopped coming"
             ending.tell(self, exchange, 408, "body_timeout", detail, Owner.CALLER)
 
-    def drain(self, patient: bool = False) -> None:
-        """Closes if idle, else after the answer; ``patient``: newcomers may still ask."""
-        idle = self._phase is _AT_HEAD and not self._buffer and (self._asked or not patient)
+    def drain(self, idle_before: int) -> None:
+        """Closes if it has been idle since ``idle_before``, in nanoseconds.
+
+        One that is between two requests is let be: its next answer says ``close``.  Closed now,
+        that request would be lost on its way.
+        """
+        idle = self._phase is _AT_HEAD and not self._buffer and self.idle_since <= idle_before
         if idle and not unread(self.transport):
             self._phase = _CLOSED
             self.transport.close()
@@ -368,6 +369,7 @@ class CallerConnection(asyncio.Protocol):
 
     def _next(self, now: int) -> None:
         """Ready for another request; perhaps it has come already."""
+        self.idle_since = now
         self.deadline = now + self._plane.idle_ns
         if not self._reading:
             self._reading = True

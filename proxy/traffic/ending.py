@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.terms import Half, Logged, Outcome, Owner, Pair
 from proxy.traffic.recording import OK
 from proxy.wire import problem
+
+OVERLOAD: Final = Outcome.PROXY_OVERLOAD.value
 
 if TYPE_CHECKING:
     from proxy.traffic.connection import CallerConnection

@@ -1,9 +1,9 @@
 """The life of one request: admitted, decided, forwarded, answered, recorded.
 
 Read from top to bottom.  On the common path no task, future, lock or timer is made; the
-steps are plain calls from the caller's connection and from the upstream's.  What is sent
-again stands in again.py, what is said by ourselves and what is counted
-in ending.py, who waits for room in waiting.py.
+steps are plain calls from the caller's connection and from the upstream's.  What is sent again
+stands in again.py, what we say ourselves and what is counted in ending.py, who waits for room
+in waiting.py.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.errors import RequestRefused
 from proxy.net import NEVER
-from proxy.terms import Outcome, Owner
+from proxy.terms import Owner
 from proxy.traffic import again, ending, waiting
+from proxy.traffic.again import CONNECT
 from proxy.traffic.decision import Decision, decide
+from proxy.traffic.ending import OVERLOAD
+from proxy.traffic.forward import TIMEOUT
 from proxy.traffic.recording import OK, UPSTREAM_4XX, UPSTREAM_5XX, upstream_failed
 from proxy.wire import AnswerHead, RequestHead, encode, frame_answer, last
 
@@ -27,8 +30,6 @@ if TYPE_CHECKING:
     from proxy.traffic.plane import Plane
     from proxy.traffic.upstreams import Upstream
 
-CONNECT: Final = Outcome.UPSTREAM_CONNECT.value
-TIMEOUT: Final = Outcome.UPSTREAM_TIMEOUT.value
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -103,8 +104,6 @@ class Exchange:
             self.caller.write(_CONTINUE)
         if not route.holds_body:
             self._decided(route, pieces, None)
-        elif self.complete:
-            self._decided(route, pieces, b"".join(pieces))
         else:
             self.held = []
             self._hold(pieces)
@@ -128,10 +127,7 @@ class Exchange:
         self.route = route
         decision = self.decision = decide(route, self.head, body, self.plane.chance)
         lines = self.head.lines  # the copy is made of what stable gets, before anything is added
-        if self.complete:
-            self.kept = pieces
-        elif route.repeatable:
-            self.kept = list(pieces)
+        self.kept = pieces if self.complete else list(pieces) if route.repeatable else None
         self.dispatch(pieces, decision.arm.upstreams.choose(self.started))
         for mirror in route.mirrors:
             copy = mirror.offer(self, decision, lines)
@@ -166,7 +162,7 @@ class Exchange:
         self._connection = connection
         self._pending = None
         # While the upload goes on we wait for the caller, not for the upstream.
-        wait = self._first_byte_limit(route) if self.complete else NEVER
+        wait = again.first_byte_limit(self, route) if self.complete else NEVER
         deadline, total = perf_counter_ns() + wait, self.started + route.total
         connection.assign(self, head.method == b"HEAD", deadline, total)
         if head.length < 0:
@@ -174,11 +170,6 @@ class Exchange:
         lines = b"\r\n".join(head.lines)
         added = self.caller.added_lines(head)
         connection.write(b"".join((lines, added, self.request_id, b"\r\n\r\n", *pieces)))
-
-    def _first_byte_limit(self, route: ModelRoute) -> int:
-        assert self.decision is not None
-        on_canary = self.decision.arm is route.canary and not self.fallback
-        return route.canary_first_byte if on_canary and self.kept is not None else route.first_byte
 
     def feed(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
         """More of the request's body.  Raises RequestRefused when it is too large."""
@@ -209,7 +200,7 @@ class Exchange:
         if self.spoken and not self._paused:
             connection.extend(perf_counter_ns() + route.idle)
         elif self.complete and not self.spoken:
-            connection.extend(perf_counter_ns() + self._first_byte_limit(route))
+            connection.extend(perf_counter_ns() + again.first_byte_limit(self, route))
         connection.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def pause_sending(self) -> None:
@@ -260,13 +251,13 @@ class Exchange:
         if self.fallback:
             arm = route.stable
             head.lines.append(b"x-fallback: " + self.fallback.encode())
-        self.spoken = True
         body = pieces
         if self._framed:
             body = [encode(pieces), last(trailers) if complete else b""]
         frame_answer(head, self._framed, close, self.head.minor)
         lines = b"\r\n".join(head.lines)
         self.caller.write(b"".join((lines, arm.answer_lines, self.request_id, b"\r\n\r\n", *body)))
+        self.spoken = True
         return self._pass_on(connection, route, pieces, complete, now)
 
     def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
@@ -317,7 +308,7 @@ class Exchange:
             self._paused = False
             self._connection.transport.resume_reading()
             route = self.route
-            wait = route.idle if self.spoken else self._first_byte_limit(route)
+            wait = route.idle if self.spoken else again.first_byte_limit(self, route)
             self._connection.extend(perf_counter_ns() + wait)
 
     def failed(self, outcome: str, detail: str, *, untouched: bool) -> None:
@@ -349,6 +340,15 @@ class Exchange:
         """No connection: perhaps another endpoint of the version, since nothing was sent."""
         if not again.elsewhere(self, upstream, self._pending or []):
             self.failed(CONNECT, f"could not be reached: {detail}", untouched=False)
+
+    def connect_impossible(self, detail: str) -> None:
+        """We are out of descriptors, ports or memory: our fault, and nobody else's to feel."""
+        self._finish(OVERLOAD, perf_counter_ns())
+        ending.say(self, 503, OVERLOAD, f"the proxy cannot connect: {detail}", Owner.PROXY)
+
+    def broke_down(self) -> None:
+        """A fault of our own while an answer was read."""
+        self.caller.break_down(self)
 
     def abandon(self, outcome: str) -> bool:
         """The caller's side ended it: left, stalled or broke a rule.  Whether a head had gone out.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import select
 from enum import IntEnum
@@ -26,6 +27,7 @@ _HEAD_BYTES: Final = 65_536
 _LAST_READS: Final = 16
 _INTERIM_ANSWERS: Final = 16  # 1xx for one request (RFC 9110 15.2 sets no bound; a flood is one)
 _BOOK: Final = AnswerBook()
+_LOG: Final = logging.getLogger(__name__)
 PROTOCOL: Final = Outcome.UPSTREAM_PROTOCOL.value
 RESET: Final = Outcome.UPSTREAM_RESET.value
 TIMEOUT: Final = Outcome.UPSTREAM_TIMEOUT.value
@@ -51,6 +53,9 @@ class Sink(Protocol):
         ``untouched``: a kept connection that closed before anything of an answer came, as
         servers close idle ones; the request was most likely never read.
         """
+
+    def broke_down(self) -> None:
+        """A fault of our own while the answer was read; the connection is gone."""
 
     def pause_sending(self) -> None:
         """The upstream takes no more for now."""
@@ -109,6 +114,16 @@ class UpstreamConnection(asyncio.Protocol):
             self._poll.register(sock.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
+        sink = self._sink
+        try:
+            self._read(data)
+        except Exception:
+            _LOG.exception("an answer could not be passed on")
+            self.discard()
+            if sink is not None:
+                sink.broke_down()
+
+    def _read(self, data: bytes) -> None:
         phase = self._phase
         if phase is _AT_HEAD:
             self._read_head(data)

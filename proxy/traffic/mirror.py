@@ -172,6 +172,9 @@ class Copy:
         self._record(Outcome.UPSTREAM_CONNECT.value, perf_counter_ns())
         self.give_up(CONNECT)
 
+    def connect_impossible(self, detail: str) -> None:
+        self.give_up(CONNECT)
+
     def feed(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
         """The same payload that goes to the live version."""
         if self._over:
@@ -253,6 +256,9 @@ class Copy:
 
     def failed(self, outcome: str, detail: str, *, untouched: bool) -> None:
         self._end(outcome)
+
+    def broke_down(self) -> None:
+        self._end(Outcome.PROXY_ERROR.value)
 
     # --- ended ---
 

@@ -29,8 +29,9 @@ from proxy.traffic.upstreams import Upstream
 from proxy.wire import RequestBook
 
 _SWEEP_SECONDS: Final = 0.1
-#: A caller who connected just before a drain has this long to send the request it came for.
-_NEWCOMER_SECONDS: Final = 1.0
+#: Who is idle for this long when draining is closed; who has just come, or was just answered,
+#: most likely has its next request on the way.
+_IDLE_SECONDS: Final = 1.0
 _BACKLOG: Final = 4096
 
 
@@ -157,7 +158,8 @@ class Plane:
         """Takes a new caller in; False when all places are taken."""
         self._callers.add(caller)
         self.deadlines.add(caller)
-        caller.deadline = perf_counter_ns() + self.idle_ns
+        caller.idle_since = perf_counter_ns()
+        caller.deadline = caller.idle_since + self.idle_ns
         return len(self._callers) <= self.limits.connections
 
     def forget(self, caller: CallerConnection) -> None:
@@ -207,10 +209,11 @@ class Plane:
         loop = asyncio.get_running_loop()
         began = loop.time()
         await self._close_doors(loop)
+        idle_ns = nanoseconds(min(_IDLE_SECONDS, seconds / 2))
         while self._callers and loop.time() < began + seconds:
-            patient = loop.time() < began + _NEWCOMER_SECONDS
+            idle_before = perf_counter_ns() - idle_ns
             for caller in list(self._callers):
-                caller.drain(patient)
+                caller.drain(idle_before)
             await asyncio.sleep(0.02)
         await self._cut()
 

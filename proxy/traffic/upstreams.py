@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from proxy.measure.tally import EndpointState
-from proxy.net import Pool, Tasks, dial
+from proxy.net import Pool, Tasks, dial, our_own
 from proxy.routing.health import EndpointHealth, choose
 from proxy.routing.plan import Endpoint, VersionPlan
 from proxy.traffic.recording import good, upstream_failed
@@ -28,7 +28,10 @@ class Waiter(Protocol):
         """A connection for it; only called while ``waiting``."""
 
     def connect_failed(self, upstream: Upstream, detail: str) -> None:
-        """Its dial failed; only called while ``waiting``."""
+        """The upstream could not be reached; only called while ``waiting``."""
+
+    def connect_impossible(self, detail: str) -> None:
+        """We ourselves have no means left to connect; only called while ``waiting``."""
 
 
 class Upstream(Pool["UpstreamConnection", Waiter]):
@@ -64,6 +67,9 @@ class Upstream(Pool["UpstreamConnection", Waiter]):
             connection = await dial(self.endpoint, lambda: self.make(self), seconds)
         except (OSError, UnicodeError) as error:  # the latter: a host name that cannot be one
             detail = str(error) or f"no connection within {seconds:g} s"
+            if our_own(error) and waiter.waiting:
+                self.leave(waiter)
+                return waiter.connect_impossible(detail)
             return self._dial_failed(waiter, detail)
         if connection.transport.is_closing():
             return self._dial_failed(waiter, "closed the connection at once")

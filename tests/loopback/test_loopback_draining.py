@@ -93,6 +93,21 @@ async def test_a_request_that_came_on_a_kept_connection_is_served(origin: Origin
         await soon(drained)
 
 
+async def test_a_caller_between_two_requests_is_answered_and_told_to_close(origin: Origin) -> None:
+    """Closing it at once would lose the request that is on its way."""
+    origin.answer(answer(b"served"))
+    async with serving(model(version("1", origin))) as world:
+        caller = await world.call(GET)
+        await caller.message()
+        drained = asyncio.ensure_future(world.plane.drain(10))
+        await asyncio.sleep(0.1)
+        await caller.send(GET)
+        head, body = await caller.message()
+        assert (b"\r\nconnection: close\r\n" in head, body) == (True, b"served")
+        assert await caller.closed()
+        await soon(drained)
+
+
 async def test_nobody_new_is_let_in(origin: Origin) -> None:
     async with serving(model(version("1", origin))) as world:
         await soon(world.plane.drain(10))

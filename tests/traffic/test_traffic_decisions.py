@@ -72,6 +72,19 @@ def test_a_json_key_that_is_not_there(stage: Stage, body: bytes) -> None:
     assert scene.model().missing_keys == 1
 
 
+@pytest.mark.parametrize("raw", [post(BODY), CHUNKED + chunked(BODY[:9], BODY[9:])])
+def test_where_a_large_body_was_cut_moves_nobody(stage: Stage, raw: bytes) -> None:
+    for at in range(1, len(raw) + 1):
+        scene = stage(model(limits=ModelLimits(hold=len(BODY) - 1), **JSON_KEY))
+        caller = scene.caller()
+        caller >> raw[:at]
+        caller >> raw[at:]
+        scene["1"] << ok()
+        assert caller.answer().fields["x-model-arm"] == "stable", at
+        assert scene.model().held_too_large == 1
+        scene.at_rest()
+
+
 @pytest.mark.parametrize("framing", ["length", "chunks"])
 def test_a_body_too_large_to_hold_is_decided_without(stage: Stage, framing: str) -> None:
     scene = stage(model(limits=ModelLimits(hold=100), **JSON_KEY))

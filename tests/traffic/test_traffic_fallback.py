@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from dialogue import Scene, arm
 from dialogue_bytes import chunked, get, ok, post, request
@@ -228,4 +230,38 @@ def test_no_endpoint_can_be_reached(stage: Stage) -> None:
     caller >> post(b"hello", ME)
     assert caller.answer().status == 502
     assert scene.outcomes() == {"1/stable": {"upstream_connect": 1}}
+    scene.at_rest()
+
+
+# --- ourselves ---
+
+
+def test_out_of_descriptors_is_our_own_fault(stage: Stage) -> None:
+    """Nobody's failure is booked on the canary or its endpoint, and stable is not asked instead."""
+    scene = stage(model(**SAFE))
+    scene["2"].fate = OSError(errno.EMFILE, "Too many open files")
+    caller = scene.caller()
+    caller >> get(ME)
+    answer = caller.answer()
+    assert (answer.status, answer.fields["retry-after"]) == (503, "1")
+    assert b'"owner":"proxy"' in answer.body
+    assert scene.outcomes() == {"2/canary": {"proxy_overload": 1}}
+    assert scene.model().fallbacks == {}
+    scene.at_rest()
+
+
+@pytest.mark.parametrize("sent", [ok(), ok()[:-1]])
+def test_our_own_fault_while_an_answer_is_read(
+    stage: Stage, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: object) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr("proxy.traffic.exchange.frame_answer", fault)
+    scene = stage(model())
+    caller = scene.caller()
+    caller >> get()
+    scene["1"] << sent
+    assert caller.answer().status == 500
+    assert scene.outcomes() == {"1/stable": {"proxy_error": 1}}
     scene.at_rest()
