@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.routing import keys
 from proxy.terms import Arm
 from proxy.traffic.board import ArmRoute, ModelRoute
 from proxy.wire import RequestHead
 
-_NONE: list[bytes] = []
+_NONE: Final[list[bytes]] = []
+#: A tuple: ``HeaderKey | CookieKey`` would be made anew for every request.
+_FROM_LINES: Final = (keys.HeaderKey, keys.CookieKey)
 
 
 class Decision(NamedTuple):
@@ -29,7 +31,7 @@ class Decision(NamedTuple):
 
 def read(reader: keys.Reader, head: RequestHead, body: bytes | None) -> bytes | None:
     """The value that ``reader`` finds in a request; None when it is missing."""
-    if isinstance(reader, keys.HeaderKey | keys.CookieKey):
+    if isinstance(reader, _FROM_LINES):
         wanted = head.wanted
         return None if wanted is None else reader.read(wanted.get(reader.line, _NONE))
     if isinstance(reader, keys.QueryKey):

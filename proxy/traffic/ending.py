@@ -6,17 +6,19 @@ import time
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
-from proxy.terms import Half, Logged, Outcome, Owner, Pair
-from proxy.traffic.recording import OK
+from proxy.terms import OWNER, Half, Logged, Outcome, Owner, Pair
 from proxy.wire import problem
-
-OVERLOAD: Final = Outcome.PROXY_OVERLOAD.value
 
 if TYPE_CHECKING:
     from proxy.traffic.connection import CallerConnection
     from proxy.traffic.decision import Decision
     from proxy.traffic.exchange import Exchange
     from proxy.traffic.plane import Plane
+
+OVERLOAD: Final = Outcome.PROXY_OVERLOAD.value
+_ALWAYS_LOGGED: Final = frozenset(
+    outcome.value for outcome, owner in OWNER.items() if owner in (Owner.UPSTREAM, Owner.PROXY)
+)
 
 
 class Kept:
@@ -114,18 +116,17 @@ def conclude(
     """Hands the live half to its pairs, and writes the log line, where either is wanted."""
     route = exchange.route
     assert route is not None
-    version = route.stable.version if fallback else decision.arm.version
     live = exchange.live
     if live is not None:
         for copy in exchange.copies or ():
             if copy.draft is not None:
                 total, cap = now - exchange.started, copy.draft.cap
                 status = exchange.status if exchange.spoken else 0  # ours is no answer of theirs
-                copy.draft.live(live.half(version, outcome, status, total, cap))
+                copy.draft.live(live.half(decision.arm.version, outcome, status, total, cap))
     board = plane.board
     if board is None or board.log_share is None:
         return
-    if outcome != OK or board.log_share.takes(decision.key):
+    if fallback or outcome in _ALWAYS_LOGGED or board.log_share.takes(decision.key):
         _log(plane, board.log_customers == "plain", exchange, decision, outcome, now, fallback)
 
 

@@ -114,35 +114,23 @@ class UpstreamConnection(asyncio.Protocol):
             self._poll.register(sock.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
-        sink = self._sink
+        sink, phase = self._sink, self._phase
         try:
-            self._read(data)
+            if phase is _AT_HEAD:
+                self._read_head(data)
+            elif phase is _FIXED:
+                self._read_fixed(data)
+            elif phase is _CHUNKS:
+                self._read_chunks(data, 0, None)
+            elif phase is _REST and sink is not None:
+                sink.more([data], False, [])
+            else:
+                self.discard()
         except Exception:
             _LOG.exception("an answer could not be passed on")
             self.discard()
             if sink is not None:
                 sink.broke_down()
-
-    def _read(self, data: bytes) -> None:
-        phase = self._phase
-        if phase is _AT_HEAD:
-            self._read_head(data)
-        elif phase is _FIXED:
-            left = self._left - len(data)
-            if left > 0:
-                self._left = left
-                self._sink.more([data], False, [])  # type: ignore[union-attr]
-            else:
-                if left < 0:
-                    self._keep = False  # surplus bytes: never the next caller's answer
-                    data = data[:left]
-                self._finish_more([data], [])
-        elif phase is _CHUNKS:
-            self._read_chunks(data, 0, None)
-        elif phase is _REST:
-            self._sink.more([data], False, [])  # type: ignore[union-attr]
-        else:
-            self.discard()
 
     def eof_received(self) -> bool:
         # Not close(): that would wait until what is still unsent has gone, perhaps for ever.
@@ -307,6 +295,18 @@ class UpstreamConnection(asyncio.Protocol):
             assert length == UNTIL_CLOSE
             self._phase = _REST
             sink.answer(head, [data[at:]], False, [])
+
+    def _read_fixed(self, data: bytes) -> None:
+        left = self._left - len(data)
+        if left > 0:
+            self._left = left
+            assert self._sink is not None
+            self._sink.more([data], False, [])
+            return
+        if left < 0:
+            self._keep = False  # surplus bytes: never the next caller's answer
+            data = data[:left]
+        self._finish_more([data], [])
 
     def _read_chunks(self, data: bytes, at: int, head: AnswerHead | None) -> None:
         decoder = self._decoder

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from proxy.traffic.plane import Plane
     from proxy.traffic.upstreams import Upstream
 
+STABLE: Final = Arm.STABLE.value
 SENT: Final = CopyResult.SENT.value
 QUEUE: Final = CopyResult.DROPPED_QUEUE.value
 BYTES: Final = CopyResult.DROPPED_BYTES.value
@@ -74,20 +75,26 @@ class Mirror:
         if self.held > plan.bytes or self._plane.draining:
             self._count(DRAIN if self._plane.draining else BYTES)
             return None
-        draft = None
-        if self._pairs.takes(decision.key) and self._plane.recording.wants_pair():
-            draft = PairDraft(self._plane, exchange, plan.pair_bytes)
-            if exchange.live is None:
-                exchange.live = Kept(plan.pair_bytes)
-            else:
-                exchange.live.cap = max(exchange.live.cap, plan.pair_bytes)
-        copy = Copy(self, exchange, lines, draft)
+        copy = Copy(self, exchange, lines, self._draft(exchange, decision))
         if self.in_flight < plan.in_flight:
             self.in_flight += 1
             copy.start()
         else:
             self._queue.append(copy)
         return copy
+
+    def _draft(self, exchange: Exchange, decision: Decision) -> PairDraft | None:
+        """The pair to be, where one is wanted: a shadow is compared with stable, never a canary."""
+        if decision.arm.arm != STABLE or not self._pairs.takes(decision.key):
+            return None
+        if not self._plane.recording.wants_pair():
+            return None
+        cap = self._plan.pair_bytes
+        if exchange.live is None:
+            exchange.live = Kept(cap)
+        else:
+            exchange.live.cap = max(exchange.live.cap, cap)
+        return PairDraft(self._plane, exchange, cap)
 
     def _count(self, result: str) -> None:
         self.counts.count_copy(self._plan.version, result)

@@ -250,6 +250,26 @@ def test_a_model_that_leaves_the_plan(stage: Stage) -> None:
     scene.at_rest()
 
 
+@pytest.mark.parametrize(
+    ("canary", "status", "logged"),
+    [(0, "200 OK", False), (0, "404 No", False), (0, "500 Oops", True), (100, "503 Oops", True)],
+)
+def test_a_versions_failures_are_logged_whatever_the_sample(
+    stage: Stage, canary: float, status: str, logged: bool
+) -> None:
+    tested = model(canary=canary, safe_to_repeat=True)
+    scene = stage(plan(tested, access_log=AccessLog(percent=0), desk_silence=9.0))
+    caller = scene.caller()
+    caller >> get(ME)
+    scene["2" if canary else "1"] << ok(status=status)
+    if canary:
+        scene["1"] << ok()
+    caller.answer()
+    scene.look()
+    assert [bool(line.fallback) for line in scene.seen.log] == ([canary > 0] if logged else [])
+    scene.at_rest()
+
+
 def test_the_access_log_hides_the_customer_and_knows_the_status(stage: Stage) -> None:
     scene = stage(plan(model(), access_log=AccessLog(), hash_key="k", desk_silence=9.0))
     arm(scene, get(ME, target="/m?customer=me"))
