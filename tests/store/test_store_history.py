@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -283,29 +284,33 @@ def test_a_closed_history_says_so(history: History) -> None:
         history.append(reverted())
 
 
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """Files of this process may not grow over 700 bytes: one entry and a piece of the next."""
+@contextmanager
+def file_sizes_up_to(size: int) -> Iterator[None]:
+    """Files of this process may not grow over ``size`` bytes.
+
+    Only while a test's own lines run: a report that pytest writes to a file is bound as well.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (700, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_an_append_that_finds_no_space_leaves_the_file_as_it_was(
-    history: History, path: Path, full_disk: None
+    history: History, path: Path
 ) -> None:
     history.append(reverted())
     stored, state = path.read_bytes(), history.state().plan_number
     assert len(stored) < 700
     long = Entry("note", 1.0, "ann", message="x" * 700, plan=99)
-    with pytest.raises(StateError, match="cannot be written"):
+    with file_sizes_up_to(700), pytest.raises(StateError, match="cannot be written"):
         history.append(long)
     assert path.read_bytes() == stored
     assert history.state().plan_number == state
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
     assert history.append(long).seq == 2
     assert verify(path).entries == 2
 
@@ -314,49 +319,46 @@ def _works(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
-    """A folder that runs full after some entries, and how to make room in it again.
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Callable[[], None]]:
+    """``folder`` runs full after some entries; what is yielded makes room in it again.
 
-    A real one where a tmpfs can be mounted; elsewhere a bound on the size of files.
+    A real disk where a tmpfs can be mounted; elsewhere a bound on the size of files.
     """
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if shutil.which("mount") and _works(*MOUNT, str(disk)):
-        (disk / "ballast").write_bytes(b"x" * 8192)
-        yield disk, (disk / "ballast").unlink
-        subprocess.run(["umount", str(disk)], check=True)
-        return
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
-    yield disk, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_on_a_full_disk_nothing_is_lost_and_it_goes_on_when_there_is_room(
-    small_disk: tuple[Path, Callable[[], None]],
-) -> None:
-    disk, make_room = small_disk
-    history = History(disk / "history.jsonl")
-    appended, error = 0, None
-    while error is None and appended < 100:
+    folder.mkdir()
+    if shutil.which("mount") and _works(*MOUNT, str(folder)):
         try:
-            history.append(reverted(str(appended)))
-            appended += 1
-        except StateError as found:
-            error = found
-    assert "No space left" in str(error) or "too large" in str(error)
-    assert verify(history.path).entries == appended > 0
-    make_room()
-    assert history.append(split_set()).seq == appended + 1
-    history.close()
-    assert verify(history.path).bad_line is None
+            (folder / "ballast").write_bytes(b"x" * 8192)
+            yield (folder / "ballast").unlink
+        finally:
+            subprocess.run(["umount", str(folder)], check=True)
+        return
+    with ExitStack() as bound:
+        bound.enter_context(file_sizes_up_to(8192))
+        yield bound.close
 
 
-def test_several_entries_are_added_whole_or_not_at_all(
-    history: History, path: Path, full_disk: None
-) -> None:
-    with pytest.raises(StateError):
+def test_on_a_full_disk_nothing_is_lost_and_it_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    with small_disk(disk) as make_room:
+        history = History(disk / "history.jsonl")
+        appended, error = 0, None
+        while error is None and appended < 100:
+            try:
+                history.append(reverted(str(appended)))
+                appended += 1
+            except StateError as found:
+                error = found
+        assert "No space left" in str(error) or "too large" in str(error)
+        assert verify(history.path).entries == appended > 0
+        make_room()
+        assert history.append(split_set()).seq == appended + 1
+        history.close()
+        assert verify(history.path).bad_line is None
+
+
+def test_several_entries_are_added_whole_or_not_at_all(history: History, path: Path) -> None:
+    with file_sizes_up_to(700), pytest.raises(StateError):
         history.append_all([reverted(str(number)) for number in range(5)])
     assert path.read_bytes() == b""
     assert [entry.seq for entry in history.append_all([reverted("1")])] == [1]
