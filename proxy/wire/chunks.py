@@ -11,12 +11,13 @@ from typing import Final
 
 from proxy.wire.fields import TOKEN, BadLine, split_line
 
-#: RFC 9112 7.1.1, word for word; possessive, so that no line costs more than its length.
+#: RFC 9112 7.1.1, word for word.  No two parts can match the same byte, so that a line costs no
+#: more than its length; possessive quantifiers would say so, but match wrongly in Python 3.11.2.
 _EXTENSION: Final = (
-    rb"[ \t]*+;[ \t]*+" + TOKEN + rb"+(?:[ \t]*+=[ \t]*+(?:" + TOKEN + rb"+"
-    rb'|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"))?+'
+    rb"[ \t]*;[ \t]*" + TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + TOKEN + rb""
+    rb'|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?'
 )
-_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:" + _EXTENSION + rb")*+")
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*")
 _LINE_BYTES: Final = 4096 + 1  # with its CR
 _EXTENSION_BYTES: Final = 16_384  # in one body; hyper's limit
 _TRAILER_BYTES: Final = 16_384
