@@ -13,10 +13,9 @@ from proxy.wire.fields import TOKEN, BadLine, split_line
 
 #: RFC 9112 7.1.1, word for word.  No two parts can match the same byte, so that a line costs no
 #: more than its length; possessive quantifiers would say so, but match wrongly in Python 3.11.2.
-_EXTENSION: Final = (
-    rb"[ \t]*;[ \t]*" + TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + TOKEN + rb""
-    rb'|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?'
-)
+_QUOTED: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
+_VALUE: Final = rb"(?:[ \t]*=[ \t]*(?:" + TOKEN + rb"|" + _QUOTED + rb"))?"
+_EXTENSION: Final = rb"[ \t]*;[ \t]*" + TOKEN + _VALUE
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*")
 _LINE_BYTES: Final = 4096 + 1  # with its CR
 _EXTENSION_BYTES: Final = 16_384  # in one body; hyper's limit
