@@ -14,7 +14,7 @@ COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format docs lock clean
+.PHONY: help install demo test lint format bench docs lock clean
 
 help: ## Say what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,9 @@ lint: install ## Check style, types and the floors between the rooms
 format: install ## Write the code in the house's style
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+bench: install ## Measure the data plane alone: CPU microseconds per request
+	@$(BIN)/python -m loadtests.plane
 
 docs: install ## Make the reference pages in docs/ from the code
 	@for page in config=proxy.settings.reference cli=proxy.cli.document metrics=proxy.admin.document; do \

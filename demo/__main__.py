@@ -1,7 +1,8 @@
 """``python -m demo`` (``make demo``): the whole story on real models, from nothing.
 
 Environment: ``STAY=1`` leaves everything running afterwards, until Ctrl-C.
-Exit: 0 the story happened as told, 1 it did not or could not be played, 130 after Ctrl-C.
+Exit: 0 the story happened as told, 1 it did not or could not be played, 2 after an argument, for
+it takes none, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ _STAY_RATE = 15.0  # requests a second while people look around
 
 
 def main() -> int:
+    if sys.argv[1:]:
+        print(f"found {' '.join(sys.argv[1:])}; the demo takes no arguments.", file=sys.stderr)
+        print("STAY=1 in the environment leaves everything up afterwards.", file=sys.stderr)
+        return 2
     out = show.console()
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:

@@ -17,7 +17,7 @@ settings    what the operator wrote: schema, load, crosscheck, compile to a Plan
 store       what must survive: the history file, and the latches folded from it
 net         asyncio sockets: dial, pool, deadlines, scripted transports for tests
             GROUND (pure: no I/O, no clock, no chance, no logging)
-judge       evidence in, verdict out: breakers now, statistics in their own issue
+judge       evidence in, verdict out: thresholds on a canary's numbers
 compare     pairs of stable and shadow answers, counted
 routing     which version answers, who gets a copy: plan, match, keys, split, health
 wire        bytes to HTTP heads and bodies and back; framing refuses every ambiguous length

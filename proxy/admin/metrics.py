@@ -100,7 +100,7 @@ TABLE: Final = (
         "pointsman_held_too_large_total",
         "counter",
         MODEL,
-        "Requests whose body was too large to read the customer key from.",
+        "Requests whose body was too large to hold, so that its JSON fields were not read.",
     ),
     Row(
         "pointsman_fallbacks_total",

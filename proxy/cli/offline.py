@@ -96,7 +96,7 @@ def explain(
     from proxy.routing import explain as ask
     from proxy.settings import load
 
-    plan = asked(load(config))
+    plan = asked(load(config, secrets=False))
     found = next((it for it in plan.models if it.name == model), None)
     if found is None:
         names = ", ".join(it.name for it in plan.models)

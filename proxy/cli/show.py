@@ -168,5 +168,5 @@ def _copied(shadow: ShadowExplanation) -> str:
         return f"by chance: {share}"
     if not shadow.copied:
         return f"no copy: {share}, point {shadow.point} is not below {shadow.threshold}"
-    pairs = {True: "pairs are compared", False: "pairs are not compared", None: "pairs by chance"}
+    pairs = {True: "compared with stable", False: "not compared", None: "compared by chance"}
     return f"copied: {share}; {pairs[shadow.paired]}"

@@ -31,7 +31,7 @@ class ShadowExplanation(msgspec.Struct, frozen=True):
     percent: float
     threshold: int
     copied: bool | None
-    paired: bool | None  # of the copied: whether the pair of answers goes to the desk
+    paired: bool | None  # of the copied: whether its answer is compared, with stable's only
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ def explain(model: ModelPlan, key: str | None, latches: Iterable[Latch] = ()) ->
         arm=arm,
         version=_version(model, arm),
         why=_why(model, share, octets, latch),
-        shadows=tuple(_shadow(model, shadow, octets) for shadow in model.shadows),
+        shadows=tuple(_shadow(model, shadow, octets, arm) for shadow in model.shadows),
     )
 
 
@@ -91,7 +91,9 @@ def _version(model: ModelPlan, arm: Arm | None) -> str | None:
     return model.stable
 
 
-def _shadow(model: ModelPlan, shadow: ShadowPlan, key: bytes | None) -> ShadowExplanation:
+def _shadow(
+    model: ModelPlan, shadow: ShadowPlan, key: bytes | None, arm: Arm | None
+) -> ShadowExplanation:
     copies = copies_share(model, shadow)
     return ShadowExplanation(
         version=shadow.version,
@@ -99,7 +101,7 @@ def _shadow(model: ModelPlan, shadow: ShadowPlan, key: bytes | None) -> ShadowEx
         percent=copies.percent,
         threshold=copies.limit,
         copied=_takes(copies, key),
-        paired=_takes(pairs_share(model, shadow), key),
+        paired=False if arm is Arm.CANARY else _takes(pairs_share(model, shadow), key),
     )
 
 

@@ -21,9 +21,13 @@ from proxy.settings.schema import Settings
 LARGEST: Final = 1024 * 1024
 
 
-def load(path: Path) -> Settings:
-    """The checked settings of a file.  Raises ``ConfigError`` with every problem found."""
-    return parse(read(path), path)
+def load(path: Path, *, secrets: bool = True) -> Settings:
+    """The checked settings of a file.  Raises ``ConfigError`` with every problem found.
+
+    Without ``secrets`` none is fetched, and no model has testers: for who only asks, and may
+    stand where the secrets are not.
+    """
+    return parse(read(path), path, secrets=secrets)
 
 
 def read(path: Path) -> bytes:
@@ -44,30 +48,36 @@ def read(path: Path) -> bytes:
 
 
 def parse(
-    content: bytes | str, path: Path, environment: Mapping[str, str] | None = None
+    content: bytes | str,
+    path: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    secrets: bool = True,
 ) -> Settings:
     """Settings from the content of the file at ``path``, which need not exist.
 
-    ``environment`` (default: of the process) holds the secrets that the config points at.
+    ``environment`` (default: of the process) holds the secrets that the config points at, which
+    are fetched when ``secrets`` says so.
     Raises ``ConfigError`` with every problem found.
     """
     raw = content.encode(errors="surrogatepass") if isinstance(content, str) else content
     known = _document(raw, path)
     found = problems.of_text(known)
     settings: Settings | None = None
-    secrets: dict[str, str] = {}
+    fetched: dict[str, str] = {}
     try:
         settings = Settings.model_validate(known.data)
     except ValidationError as error:
         found += problems.of_validation(known, error)
     if settings is not None:
         found += crosscheck(settings)
+    if settings is not None and secrets:
         surroundings = os.environ if environment is None else environment
-        secrets, missing = testers.fetch(settings, path.absolute().parent, surroundings)
+        fetched, missing = testers.fetch(settings, path.absolute().parent, surroundings)
         found += missing
     if found or settings is None:
         raise ConfigError(str(path), problems.lines(str(path), known, found)) from None
-    return settings.came_from(path, hashlib.sha256(raw).hexdigest(), secrets)
+    return settings.came_from(path, hashlib.sha256(raw).hexdigest(), fetched)
 
 
 def _document(raw: bytes, path: Path) -> Document:

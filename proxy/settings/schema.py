@@ -92,7 +92,10 @@ class Source(Part):
         default=None, description="Read it from this parameter of the query."
     )
     json_field: Annotated[str, grammar.POINTER] | None = Field(
-        default=None, alias="json", description="Read it from this field of the JSON body."
+        default=None,
+        alias="json",
+        description="Read it from this field of the JSON body, which is held for it up to "
+        "`limits.hold`; in a larger one it is missing.",
     )
 
     @model_validator(mode="after")
@@ -224,7 +227,10 @@ class Model(Part):
 
 
 class AccessLog(Part):
-    about = "One JSON line for each request. Left out, there is no access log."
+    about = (
+        "One JSON line for each request that a version was chosen for; what is refused before that "
+        "is only counted. Left out, there is no access log."
+    )
 
     path: Annotated[str, grammar.FILE] = Field(
         default="-",
@@ -235,10 +241,14 @@ class AccessLog(Part):
     percent: Percent = Field(
         default=_LOG.percent,
         description="Share of the customers who are logged; failures of a version or of the "
-        "proxy always are.",
+        "proxy always are, those that stable answered for as well.",
     )
     customers: Annotated[Literal["hashed", "plain", "none"], choice("hashed", "plain", "none")] = (
-        Field(_LOG.customers, description="How the customer's key is written.")
+        Field(
+            _LOG.customers,
+            description="How the customer's key is written. The query of a target, which may hold "
+            "it, is written with `plain` only.",
+        )
     )
 
 

@@ -87,8 +87,8 @@ class Version(Part):
     endpoints: tuple[Endpoint, ...] = Field(
         min_length=1,
         max_length=64,
-        description="The addresses that serve this version; the one with the fewest requests "
-        "in flight is asked.",
+        description="The addresses that serve this version, each `http://host:port` or "
+        "`unix:/path`; the one with the fewest requests in flight is asked.",
     )
     pool: Pool = Field(default=Pool(), description="How long connections are kept.")
     ejection: Ejection = Field(
@@ -100,7 +100,10 @@ class Version(Part):
 
 
 class Deadlines(Part):
-    about = "How long a version may take. Over a deadline the caller gets a 504."
+    about = (
+        "How long a version may take. Over `connect` the caller gets a 502, over another deadline "
+        "a 504; an answer that has begun is broken off."
+    )
 
     connect: Annotated[float, duration("1ms", "1h")] = Field(
         default=_DEADLINES.connect, description="To open a connection."
@@ -174,7 +177,8 @@ class ListenerLimits(Part):
         default=_LISTENER.head_seconds, description="From the first byte of a head to its last."
     )
     body_timeout: Annotated[float, duration("10ms", "1h")] = Field(
-        default=_LISTENER.body_seconds, description="Between two pieces of an upload."
+        default=_LISTENER.body_seconds,
+        description="Between two pieces of an upload, or of an answer that its caller takes.",
     )
     idle_timeout: Annotated[float, duration("10ms", "24h")] = Field(
         default=_LISTENER.idle_seconds, description="A kept-alive connection without a request."

@@ -57,7 +57,8 @@ class Pairs(Part):
 
     percent: Percent = Field(
         default=_SHADOW.pair_percent,
-        description="Share of the copied customers whose pairs are kept.",
+        description="Share of the copied customers whose pairs are kept, when stable answers them; "
+        "what a canary answered is not compared.",
     )
     body: Annotated[int, size("0B", "16MiB")] = Field(
         default=_SHADOW.pair_bytes, description="Most bytes of each answer body that are kept."

@@ -84,7 +84,8 @@ class Exchange:
             return ending.refuse(self, 400, "shadow_marker", detail, Owner.CALLER)
         route = board.find(head.target, head.host)
         if route is None:
-            detail = "no model is served under this path"
+            path = head.target.partition(b"?")[0][:80].decode()
+            detail = f"no model is served under {path!r} for the host {head.host.decode()!r}"
             return ending.refuse(self, 404, "no_model", detail, Owner.CALLER)
         self.route = route
         limit = route.body_limit

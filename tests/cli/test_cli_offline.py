@@ -98,6 +98,13 @@ def test_explain_for_people_names_point_arm_and_why(run: Run, config: Path) -> N
         assert words in result.stdout
 
 
+def test_explain_needs_no_secret(run: Run, config: Path) -> None:
+    testers = "    testers: {secret: {env: NOT_IN_THIS_TERMINAL}}\n"
+    config.write_text(config.read_text() + testers)
+    assert run("check", "-c", config).exit_code == 1
+    assert explained(run, config, "--customer", "4711")["arm"] == "stable"
+
+
 def test_explain_without_a_key(run: Run, config: Path) -> None:
     told = explained(run, config)
     assert told["point"] is None

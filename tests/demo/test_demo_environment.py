@@ -57,5 +57,18 @@ def test_importing_the_demo_needs_nothing_of_the_second_environment() -> None:
     assert not loaded & {"numpy", "pandas", "sklearn", "matplotlib", "mlserver", "proxy"}
 
 
+def test_an_argument_plays_nothing_and_names_what_is_allowed() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "demo", "--help"],
+        cwd=environment.places.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 2
+    assert "takes no arguments" in said.stderr
+    assert "STAY=1" in said.stderr
+
+
 def test_the_end_of_a_log_that_is_not_there(tmp_path: Path) -> None:
     assert tail(tmp_path / "none.log") == "    (no log)"

@@ -239,6 +239,19 @@ def test_a_held_request_is_decided_by_the_new_plan(stage: Stage) -> None:
     scene.at_rest()
 
 
+def test_a_path_that_no_model_has_is_named(stage: Stage) -> None:
+    scene = stage(model(path_prefix="/m"))
+    caller = scene.caller()
+    caller >> get(target="/other/" + "x" * 200 + "?key=secret")
+    told = caller.answer()
+    assert told.status == 404
+    assert b"'/other/" in told.body
+    assert b"for the host 'm.example'" in told.body
+    assert b"secret" not in told.body
+    assert len(told.body) < 400
+    scene.at_rest()
+
+
 def test_a_model_that_leaves_the_plan(stage: Stage) -> None:
     scene = stage(model())
     caller = scene.caller()
