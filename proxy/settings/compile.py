@@ -13,7 +13,7 @@ from proxy.judge import policy
 from proxy.routing import plan
 from proxy.settings.schema import Model, Settings
 from proxy.settings.serving import Version
-from proxy.settings.shadows import Shadow
+from proxy.settings.shadows import Headers, Shadow
 
 
 def compile_plan(settings: Settings, number: int = 0) -> plan.Plan:
@@ -103,6 +103,13 @@ def _version(name: str, version: Version) -> plan.VersionPlan:
     )
 
 
+def _removed(headers: Headers) -> tuple[str, ...]:
+    kept = {name.lower() for name in headers.keep}
+    asked = tuple(name.lower() for name in headers.remove)
+    names = dict.fromkeys((*plan.ShadowPlan("", 0, "").remove, *asked))
+    return tuple(name for name in names if name not in kept)
+
+
 def _shadow(model: str, shadow: Shadow) -> plan.ShadowPlan:
     path, body = shadow.rewrite.path, shadow.rewrite.json_body
     return plan.ShadowPlan(
@@ -114,7 +121,7 @@ def _shadow(model: str, shadow: Shadow) -> plan.ShadowPlan:
         bytes=shadow.bytes,
         deadline=shadow.deadline,
         add=tuple(shadow.headers.add.items()),
-        remove=tuple(name.lower() for name in shadow.headers.remove),
+        remove=_removed(shadow.headers),
         path=plan.PathRewrite(prefix=path.prefix, by=path.by) if path else None,
         json=plan.JsonRewrite(pointer=body.pointer, value=body.value) if body else None,
         pair_percent=shadow.pairs.percent,

@@ -169,7 +169,7 @@ def _guarded(where: Where) -> int | None:
     if where[2:3] == ("testers",) and where[3:4] != ("header",):
         return 3
     if where[2:4] == ("split", "shadow") and where[5:6] == ("headers",):
-        return None if where[6:7] == ("remove",) else 6
+        return None if where[6:7] in (("remove",), ("keep",)) else 6
     return None
 
 

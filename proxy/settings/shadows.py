@@ -12,6 +12,8 @@ from proxy.settings.kinds import duration, percent, size, whole
 from proxy.settings.serving import Part
 
 _SHADOW: Final = plan.ShadowPlan("", 0, "")
+#: Kept by name only: a list to remove must not let them through by leaving them out.
+_CREDENTIALS: Final = ", ".join(f"`{name}`" for name in _SHADOW.remove)
 Percent = Annotated[float, percent()]
 
 
@@ -45,10 +47,14 @@ class Headers(Part):
         Field(default={}, max_length=64, description="Headers put on the copy, name to value.")
     )
     remove: tuple[Annotated[str, grammar.CHANGEABLE_HEADER], ...] = Field(
-        default=_SHADOW.remove,
+        default=(),
         max_length=64,
-        description="Headers taken off the copy. What is written here stands in the place of "
-        "the default; `[]` takes nothing off.",
+        description=f"Headers taken off the copy, beside {_CREDENTIALS}, which always are.",
+    )
+    keep: tuple[Annotated[str, grammar.CHANGEABLE_HEADER], ...] = Field(
+        default=(),
+        max_length=64,
+        description=f"Those of {_CREDENTIALS} that the shadow needs and may see.",
     )
 
 

@@ -184,3 +184,16 @@ def test_what_needs_a_restart_is_named() -> None:
     assert needs_restart(old, of(text + log % ("a", 2, 80))) == ()
     assert needs_restart(of(text), of(text + log % ("a", 1, 8080))) == ("access_log.path",)
     assert needs_restart(old, old) == ()
+
+
+def test_credentials_leave_a_copy_unless_they_are_kept_by_name() -> None:
+    credentials = plan.ShadowPlan("", 0, "").remove
+
+    def removed(headers: str) -> set[str]:
+        text = TEXT.replace('{version: "3", percent: 100}', f'{{version: "3", headers: {headers}}}')
+        assert headers in text
+        return set(compile_plan(of(text)).models[0].shadows[0].remove)
+
+    assert removed("{remove: [X-Session]}") == {*credentials, "x-session"}
+    assert removed("{keep: [AUTHORIZATION]}") == {*credentials} - {"authorization"}
+    assert removed("{remove: []}") == {*credentials}
