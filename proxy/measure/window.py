@@ -7,6 +7,7 @@ finite.  Seconds in which nothing came cost nothing.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Final, Generic, TypeVar
 
@@ -19,7 +20,7 @@ SPAN: Final = 900.0  # seconds
 _SUMS_KEPT: Final = 8  # different window lengths that are asked for again and again
 
 
-class _Ring(Generic[T]):
+class _Ring(ABC, Generic[T]):
     """Slots of one second, oldest first; only the newest still changes.
 
     So the sum of all the others is kept for each length that is asked for, and a question that
@@ -35,11 +36,13 @@ class _Ring(Generic[T]):
         self._latest = -math.inf
         self._shift = 0.0
 
+    @abstractmethod
     def _empty(self) -> T:
-        raise NotImplementedError
+        """A tally without a count."""
 
+    @abstractmethod
     def _merge(self, into: T, other: T) -> None:
-        raise NotImplementedError
+        """Adds ``other`` to ``into``."""
 
     def add(self, tally: T, now: float) -> None:
         """Count ``tally`` at ``now`` (seconds).  It is copied, so the caller may go on with it."""

@@ -84,8 +84,7 @@ class CallerConnection(asyncio.Protocol):
         ).encode()
         if not self._plane.admit(self):
             self._plane.recording.refuse("connections")
-            detail = "all connections of this proxy are taken; try again"
-            ending.tell(self, None, 503, "connections", detail, Owner.PROXY)
+            ending.tell(self, None, 503, "connections", "no connection is free", Owner.PROXY)
 
     def data_received(self, data: bytes) -> None:
         if self._buffer:
@@ -335,8 +334,7 @@ class CallerConnection(asyncio.Protocol):
             self.stalled(exchange)
         elif phase is _AT_HEAD and self._buffer:
             self._plane.recording.refuse("head_timeout")
-            detail = "the head stopped coming"
-            ending.tell(self, None, 408, "head_timeout", detail, Owner.CALLER)
+            ending.tell(self, None, 408, "head_timeout", "the head stopped coming", Owner.CALLER)
         elif phase is _AT_HEAD:
             self._phase = _CLOSED
             self.transport.close()
@@ -348,8 +346,9 @@ class CallerConnection(asyncio.Protocol):
         if exchange.abandon(CALLER_TIMEOUT) or self._write_paused:
             self.cut(reset=True)
         else:
-            detail = "the request's body stopped coming"
-            ending.tell(self, exchange, 408, "body_timeout", detail, Owner.CALLER)
+            ending.tell(
+                self, exchange, 408, "body_timeout", "the body stopped coming", Owner.CALLER
+            )
 
     def drain(self, idle_before: int) -> None:
         """Closes if it has been idle since ``idle_before``, in nanoseconds.
