@@ -9,6 +9,8 @@ from proxy.errors import AnswerBroken
 from proxy.wire.fields import UNSEEN, BadLine, Kind, Line, LineBook, nominated, tokens, without
 
 _START: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
+_HEAD_MEMO: Final = 256
+_HEAD_MEMO_BYTES: Final = 1024
 _START_MEMO: Final = 256
 _START_MEMO_BYTES: Final = 512
 _NEVER_NOMINATED: Final = frozenset((b"content-length", b"transfer-encoding"))
@@ -64,13 +66,25 @@ class AnswerHead:
         self.length = UNTIL_CLOSE
 
 
-class AnswerBook:
-    """Scans answer heads."""
+def _again(head: AnswerHead) -> AnswerHead:
+    """The same head, with lines of its own: whoever gets it adds to them."""
+    copy = AnswerHead(head.status, head.close, head.lines.copy())
+    copy.length = head.length
+    return copy
 
-    __slots__ = ("_book", "_starts")
+
+class AnswerBook:
+    """Scans answer heads.
+
+    A server's answers of one second have the same head as long as their length is the same, so
+    whole heads are remembered.
+    """
+
+    __slots__ = ("_book", "_heads", "_starts")
 
     def __init__(self) -> None:
         self._book = LineBook(_KINDS)
+        self._heads: dict[bytes, AnswerHead] = {}
         self._starts: dict[bytes, tuple[int, bool, bytes | None]] = {}
 
     def scan(self, block: bytes, to_head: bool) -> AnswerHead:
@@ -78,6 +92,19 @@ class AnswerBook:
 
         Raises AnswerBroken.
         """
+        if to_head:
+            return self._read(block, True)
+        known = self._heads.get(block)
+        if known is not None:
+            return _again(known)
+        head = self._read(block, False)
+        if len(block) <= _HEAD_MEMO_BYTES:
+            if len(self._heads) >= _HEAD_MEMO:
+                self._heads.clear()
+            self._heads[block] = _again(head)
+        return head
+
+    def _read(self, block: bytes, to_head: bool) -> AnswerHead:
         lines = block.split(b"\r\n")
         start = self._starts.get(lines[0]) or self._learn_start(lines[0])
         head = AnswerHead(start[0], start[1], lines)

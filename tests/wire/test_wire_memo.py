@@ -139,3 +139,23 @@ def test_what_is_refused_is_not_remembered() -> None:
             book.learn(line)
         assert book.find(line, UNSEEN) is UNSEEN
     assert len(book) == 0
+
+
+def test_a_remembered_answer_is_not_changed_by_who_got_it() -> None:
+    book, block = AnswerBook(), b"HTTP/1.1 200 OK\r\nContent-Length: 5"
+    for _ in range(3):
+        head = book.scan(block, False)
+        assert (head.status, head.length, head.lines) == (200, 5, block.split(b"\r\n"))
+        head.lines.append(b"connection: close")
+        head.close = True
+    assert book.scan(block, True).length == 0
+    assert book.scan(block, False).length == 5
+
+
+def test_the_memo_of_answers_is_bounded() -> None:
+    book = AnswerBook()
+    for number in range(2_000):
+        book.scan(b"HTTP/1.1 200 OK\r\nX-Id: %d" % number, False)
+    book.scan(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 2_000, False)
+    assert len(book._heads) <= 256
+    assert all(len(block) <= 1024 for block in book._heads)
