@@ -22,12 +22,17 @@ _ALWAYS_LOGGED: Final = frozenset(
 
 
 class Kept:
-    """An answer as it passes, its body up to a cap."""
+    """An answer as it passes, its body up to a cap.
 
-    __slots__ = ("_pieces", "cap", "lines", "size")
+    Both halves of a pair are timed from ``began``, when the copy was offered: what the live
+    request waited before, for room or for its body, is no difference between the versions.
+    """
 
-    def __init__(self, cap: int) -> None:
+    __slots__ = ("_pieces", "began", "cap", "lines", "size")
+
+    def __init__(self, cap: int, began: int) -> None:
         self.cap = cap
+        self.began = began
         self._pieces: list[bytes] = []
         self.lines: list[bytes] = []
         self.size = 0
@@ -39,13 +44,13 @@ class Kept:
                 self._pieces.append(piece[:room])
             self.size += len(piece)
 
-    def half(self, version: str, outcome: str, status: int, nanoseconds: int, cap: int) -> Half:
+    def half(self, version: str, outcome: str, status: int, now: int, cap: int) -> Half:
         """This answer as one side of a pair, its body cut to ``cap`` bytes."""
         return Half(
             version=version,
             outcome=Outcome(outcome),
             status=status,
-            seconds=nanoseconds / 1e9,
+            seconds=(now - self.began) / 1e9,
             body=b"".join(self._pieces)[:cap],
             body_bytes=self.size,
             content_type=_field(self.lines, b"content-type:"),
@@ -120,9 +125,9 @@ def conclude(
     if live is not None:
         for copy in exchange.copies or ():
             if copy.draft is not None:
-                total, cap = now - exchange.started, copy.draft.cap
+                cap, version = copy.draft.cap, decision.arm.version
                 status = exchange.status if exchange.spoken else 0  # ours is no answer of theirs
-                copy.draft.live(live.half(decision.arm.version, outcome, status, total, cap))
+                copy.draft.live(live.half(version, outcome, status, now, cap))
     board = plane.board
     if board is None or board.log_share is None:
         return

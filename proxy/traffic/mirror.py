@@ -91,7 +91,7 @@ class Mirror:
             return None
         cap = self._plan.pair_bytes
         if exchange.live is None:
-            exchange.live = Kept(cap)
+            exchange.live = Kept(cap, perf_counter_ns())
         else:
             exchange.live.cap = max(exchange.live.cap, cap)
         return PairDraft(self._plane, exchange, cap)
@@ -140,7 +140,6 @@ class Copy:
         self._exchange = exchange
         self._lines = lines
         self.draft = draft
-        self._kept = None if draft is None else Kept(draft.cap)
         self._body: list[bytes] | None = []  # payload that no connection has yet
         self._trailers: list[bytes] = []
         self._connection: UpstreamConnection | None = None
@@ -149,6 +148,7 @@ class Copy:
         self._complete = self._over = False
         self.started = self.waiting = False
         self._started_at = perf_counter_ns()
+        self._kept = None if draft is None else Kept(draft.cap, self._started_at)
         self.deadline = self._started_at + mirror.wait_ns
         mirror.deadlines.add(self)
 
@@ -308,10 +308,9 @@ class Copy:
         route.series.record(*numbers)
         for label in decision.segments:
             route.segment(label).record(*numbers)
-        if self.draft is not None:
-            kept = self._kept or Kept(0)
-            cap = self.draft.cap
-            self.draft.shadow(kept.half(route.version, outcome, self._status, total, cap))
+        if self.draft is not None and self._kept is not None:
+            half = self._kept.half(route.version, outcome, self._status, now, self.draft.cap)
+            self.draft.shadow(half)
 
     def _leave(self, result: str) -> None:
         self._over = True

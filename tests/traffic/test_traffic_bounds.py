@@ -100,6 +100,23 @@ def test_a_pair_has_both_halves_whoever_was_first(stage: Stage) -> None:
         scene.at_rest()
 
 
+def test_both_halves_are_timed_from_the_copys_offer(stage: Stage) -> None:
+    """What the live request waited before is no difference between the versions."""
+    by_json = KeySource("json", "/customer")
+    scene = stage(model(customer=by_json, shadows=(shadow(),)))
+    caller = scene.caller()
+    whole = post(b'{"customer": "me"}')
+    caller >> whole[:-1]
+    scene.wait(2)
+    caller >> whole[-1:]
+    scene.wait(0.25)
+    scene["1"] << ok()
+    scene["3"] << ok()
+    scene.look()
+    (pair,) = scene.seen.pairs
+    assert (pair.live.seconds, pair.shadow.seconds) == (0.25, 0.25)
+
+
 def test_halves_are_cut_to_each_shadows_cap(stage: Stage) -> None:
     both = (shadow("3", pair_bytes=10), shadow("4", pair_bytes=30))
     scene = stage(model(shadows=both))
