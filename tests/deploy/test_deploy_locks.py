@@ -17,9 +17,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 #: Folders that hold what was made, not what was written.
 MADE = {"__pycache__", "build", "dist", "node_modules"}
-#: Where packages and images come from is the machine's affair, not the project's.
+#: Where packages and images come from is the machine's affair, not the project's: no option that
+#: names an index, no path of one, no image with its registry.
 HOSTS = re.compile(
-    r"\b(?:pypi\.org|pythonhosted\.org|registry\.npmjs|deb\.debian\.org|docker\.io|ghcr\.io|quay\.io)"
+    r"--(?:extra-)?index-url[ =]\S|--(?:find-links|registry)[ =]\S|https?://[^/\s]+/(?:simple|packages)\b"
+    r"|(?:image: |FROM )[\w-]+(?:\.[\w-]+)+/"
 )
 MACHINES = re.compile(r"(?<![\w.~])/(?:home|Users|root)/\w")
 
