@@ -6,6 +6,7 @@ counts, requests in flight) hangs on the Stock that every Board is built from.
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -52,7 +53,6 @@ class Stock:
         self._make = make
         self._upstreams: dict[tuple[str, str, str, Endpoint], Upstream] = {}
         self._rooms: dict[str, ModelRoom] = {}
-        self.mirrors: dict[tuple[str, str], Mirror] = {}
 
     def room(self, model: str) -> ModelRoom:
         return self._rooms.setdefault(model, ModelRoom())
@@ -155,6 +155,14 @@ class ModelRoute:
         self.tester_name = plan.testers.header.lower().encode() if plan.testers else b""
         self.tester_secret = plan.testers.secret.encode() if plan.testers else b""
 
+    def without_canary(self) -> ModelRoute:
+        """The same with every customer on stable."""
+        if self.canary is None:
+            return self
+        safe = copy.copy(self)
+        safe.canary = None
+        return safe
+
     def _prepare_limits(self, plan: ModelPlan) -> None:
         deadlines, limits = plan.deadlines, plan.limits
         self.connect_seconds = deadlines.connect
@@ -177,6 +185,7 @@ class Board:
 
     __slots__ = (
         "_table",
+        "_wanted",
         "book",
         "by_name",
         "log_customers",
@@ -187,19 +196,45 @@ class Board:
     )
 
     def __init__(
-        self, plan: Plan, stock: Stock, mirror: Callable[[ModelPlan, ShadowPlan], Mirror]
+        self,
+        plan: Plan,
+        stock: Stock,
+        mirror: Callable[[ModelPlan, ShadowPlan], Mirror],
+        before: Board | None = None,
     ) -> None:
+        """``before`` is the Board of the last Plan: what is the same in both is kept as it is.
+
+        A revert of one model among a thousand prepares one; this runs on the traffic's loop.
+        """
         self.plan = plan
-        self.routes = tuple(
-            ModelRoute(model, stock, tuple(mirror(model, shadow) for shadow in model.shadows))
-            for model in plan.models
-        )
-        self.by_name = {route.name: route for route in self.routes}
+        ready: dict[str, ModelRoute] = {} if before is None else before.by_name
+
+        def route(model: ModelPlan) -> ModelRoute:
+            known = ready.get(model.name)
+            if known is not None and known.plan == model:
+                return known
+            mirrors = tuple(mirror(model, shadow) for shadow in model.shadows)
+            return ModelRoute(model, stock, mirrors)
+
+        self.routes = tuple(route(model) for model in plan.models)
+        self.by_name: dict[str, ModelRoute] = {each.name: each for each in self.routes}
         self._table = Table(plan.models)
-        self.book = RequestBook(_wanted(plan))
+        self._wanted = _wanted(plan)
+        self.book: RequestBook = (
+            before.book
+            if before is not None and before._wanted == self._wanted
+            else RequestBook(self._wanted)
+        )
         self.log_share = split.log_share(plan.access_log) if plan.access_log else None
         self.log_customers = plan.access_log.customers if plan.access_log else "none"
         self.refuse_marked = plan.shadow_marker_from_outside == "refuse"
+
+    def without_canaries(self) -> Board:
+        """The same with every customer on stable."""
+        safe = copy.copy(self)
+        safe.routes = tuple(route.without_canary() for route in self.routes)
+        safe.by_name = {route.name: route for route in safe.routes}
+        return safe
 
     def find(self, target: bytes, host: bytes) -> ModelRoute | None:
         """The model that a request is for."""

@@ -19,7 +19,7 @@ from proxy.traffic.again import CONNECT
 from proxy.traffic.decision import Decision, decide
 from proxy.traffic.ending import OVERLOAD
 from proxy.traffic.forward import TIMEOUT
-from proxy.traffic.recording import OK, UPSTREAM_4XX, UPSTREAM_5XX, upstream_failed
+from proxy.traffic.recording import UPSTREAM_5XX, answered, upstream_failed
 from proxy.wire import AnswerHead, RequestHead, encode, frame_answer, last
 
 if TYPE_CHECKING:
@@ -289,9 +289,7 @@ class Exchange:
         if self.live is not None:
             self.live.keep(pieces)
         if complete:
-            status = self.status
-            outcome = OK if status < 400 else UPSTREAM_4XX if status < 500 else UPSTREAM_5XX
-            self._finish(outcome, now)
+            self._finish(answered(self.status), now)
             self.caller.finished(self.head.close, now)
         elif not self._paused:
             connection.extend(now + route.idle)

@@ -16,7 +16,7 @@ from proxy.routing.plan import ModelPlan, ShadowPlan
 from proxy.terms import Arm, CopyResult, Outcome
 from proxy.traffic.board import ArmRoute, Stock, nanoseconds
 from proxy.traffic.ending import Kept, PairDraft
-from proxy.traffic.recording import OK, UPSTREAM_4XX, UPSTREAM_5XX
+from proxy.traffic.recording import answered
 from proxy.traffic.rewriting import CopyHead
 from proxy.wire import AnswerHead, encode, last
 
@@ -258,8 +258,7 @@ class Copy:
         if complete:
             if not self._complete and self._connection is not None:
                 self._connection.spoil()
-            status = self._status
-            self._end(OK if status < 400 else UPSTREAM_4XX if status < 500 else UPSTREAM_5XX)
+            self._end(answered(self._status))
 
     def failed(self, outcome: str, detail: str, *, untouched: bool) -> None:
         self._end(outcome)

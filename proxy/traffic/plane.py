@@ -12,8 +12,6 @@ from hashlib import blake2b
 from time import perf_counter_ns
 from typing import Final
 
-import msgspec
-
 from proxy.measure.tally import Report
 from proxy.net import Deadlines, Tasks
 from proxy.routing.plan import HealthProbe, ListenerLimits, ModelPlan, Plan, ShadowPlan
@@ -75,8 +73,8 @@ class Plane:
 
     def apply(self, plan: Plan) -> None:
         """Swaps the Plan in memory; requests under way finish by the old one."""
-        self._live = Board(plan, self._stock, self._mirror)
-        self._safe = Board(_without_canaries(plan), self._stock, self._mirror)
+        self._live = Board(plan, self._stock, self._mirror, self._live)
+        self._safe = self._live.without_canaries()
         self._stock.retire(self._live)
         named = {(m.name, s.version) for m in plan.models for s in m.shadows}
         self._mirrors = {key: m for key, m in self._mirrors.items() if key in named or m.in_flight}
@@ -244,8 +242,3 @@ class Plane:
             self._sweeping = None
         await self._tasks.cancel()
         await asyncio.sleep(0)
-
-
-def _without_canaries(plan: Plan) -> Plan:
-    models = tuple(msgspec.structs.replace(model, canary=None) for model in plan.models)
-    return msgspec.structs.replace(plan, models=models)

@@ -34,6 +34,11 @@ _PAIRS: Final = 500
 _LOG_LINES: Final = 10_000
 
 
+def answered(status: int) -> str:
+    """The outcome of an exchange that the upstream answered whole."""
+    return OK if status < 400 else UPSTREAM_4XX if status < 500 else UPSTREAM_5XX
+
+
 def good(outcome: str) -> bool:
     """Whether the outcome speaks for the endpoint: it answered, and not with a fault of its own."""
     return outcome in _GOOD

@@ -37,7 +37,7 @@ class Waiter(Protocol):
 class Upstream(Pool["UpstreamConnection", Waiter]):
     """One endpoint with its pool and health."""
 
-    __slots__ = ("connect_seconds", "health", "make", "tasks")
+    __slots__ = ("health", "make", "tasks")
 
     def __init__(
         self,

@@ -124,7 +124,8 @@ def test_workers_auto_is_a_number(tmp_path: Path) -> None:
 
 
 def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
-    parse(b"\xef\xbb\xbf" + CONTRACT.encode(), tmp_path / "a.yaml")
+    marked = parse(b"\xef\xbb\xbf" + CONTRACT.encode(), tmp_path / "a.yaml")
+    assert marked.models == parse(CONTRACT, tmp_path / "a.yaml").models
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -296,3 +296,22 @@ def test_the_access_log_hides_the_customer_and_knows_the_status(stage: Stage) ->
     assert good.customer == bad.customer
     assert "me" not in good.customer
     assert (bad.status, bad.outcome) == (502, "upstream_connect")
+
+
+def test_what_a_new_plan_does_not_change_is_kept_as_it_is(stage: Stage) -> None:
+    """A revert of one model among many prepares that one; its canary is gone in both postures."""
+    other = model(name="n", path_prefix="/n")
+    scene = stage(plan(model(canary=100), other, desk_silence=9.0))
+    before = scene.plane.board
+    scene.plane.apply(plan(model(canary=None), other, number=2, desk_silence=9.0))
+    after = scene.plane.board
+    assert before is not None
+    assert after is not None
+    assert after.by_name["n"] is before.by_name["n"]
+    assert after.by_name["m"] is not before.by_name["m"]
+    assert after.book is before.book
+    assert before.by_name["m"].canary is not None
+    assert after.by_name["m"].canary is None
+    assert before.without_canaries().by_name["m"].canary is None
+    assert arm(scene, get(ME)) == "1 stable"
+    scene.at_rest()
