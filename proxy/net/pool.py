@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from proxy.routing.plan import Endpoint, PoolLimits
+
+#: A connection that was in use this short a while ago is taken without another look at it: no
+#: server's idle time is over yet.
+_JUST_USED: Final = 50_000_000
 
 
 class Kept(Protocol):
@@ -57,12 +61,18 @@ class Pool(Generic[C, W]):
         self._age = int(limits.age * 1e9)
         self._requests = limits.requests
 
-    def assign(self, now: int) -> C | None:
-        """The connection to use, or None: dial a new one.  Discards those that went stale."""
+    def assign(self, now: int, careful: bool = True) -> C | None:
+        """The connection to use, or None: dial a new one.  Discards those that went stale.
+
+        Not ``careful``: what is lost on a stale one can be sent again, so that a connection which
+        was just used need not be looked at (a system call).
+        """
         idle = self.idle
         while idle:
             connection = idle.pop()
-            if now - connection.idle_since < self.idle_ns and not connection.stale():
+            age = now - connection.idle_since
+            unseen = age < _JUST_USED and not careful
+            if age < self.idle_ns and (unseen or not connection.stale()):
                 return connection
             connection.discard()
         return None

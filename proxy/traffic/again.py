@@ -12,8 +12,7 @@ from proxy.terms import Outcome
 from proxy.traffic import ending
 
 if TYPE_CHECKING:
-    from proxy.traffic.board import ModelRoute
-    from proxy.traffic.decision import Decision
+    from proxy.traffic.board import ArmRoute, ModelRoute
     from proxy.traffic.exchange import Exchange
     from proxy.traffic.upstreams import Upstream
 
@@ -47,11 +46,11 @@ def replay(exchange: Exchange, route: ModelRoute, upstream: Upstream) -> None:
 
 def elsewhere(exchange: Exchange, upstream: Upstream, pieces: list[bytes]) -> bool:
     """After ``upstream`` could not be reached: another endpoint, once; False if there is none."""
-    decision, now = exchange.decision, perf_counter_ns()
-    assert decision is not None
+    arm, now = exchange.arm, perf_counter_ns()
+    assert arm is not None
     if exchange.moved or exchange.fallback:
         return False
-    other = decision.arm.upstreams.other(upstream, now)
+    other = arm.upstreams.other(upstream, now)
     if other is None:
         return False
     exchange.moved = True
@@ -60,29 +59,26 @@ def elsewhere(exchange: Exchange, upstream: Upstream, pieces: list[bytes]) -> bo
     return True
 
 
-def may_fall_back(exchange: Exchange, route: ModelRoute, decision: Decision) -> bool:
+def may_fall_back(exchange: Exchange, route: ModelRoute) -> bool:
     """Whether stable may answer instead of a canary that failed (promise 6)."""
-    on_canary = decision.arm is route.canary and not exchange.fallback
+    on_canary = exchange.arm is route.canary and not exchange.fallback
     return on_canary and route.repeatable and exchange.kept is not None
 
 
 def first_byte_limit(exchange: Exchange, route: ModelRoute) -> int:
     """Nanoseconds to wait for an answer: less on a canary whose place stable can still take."""
-    decision = exchange.decision
-    assert decision is not None
-    tighter = may_fall_back(exchange, route, decision)
-    return route.canary_first_byte if tighter else route.first_byte
+    return route.canary_first_byte if may_fall_back(exchange, route) else route.first_byte
 
 
 def fall_back(
-    exchange: Exchange, route: ModelRoute, decision: Decision, outcome: str, reason: str, now: int
+    exchange: Exchange, route: ModelRoute, arm: ArmRoute, outcome: str, reason: str, now: int
 ) -> None:
     """Stable answers instead; the failure is the canary's and is counted there."""
-    ending.record(exchange, decision, outcome, now)
+    ending.record(exchange, arm, outcome, now)
     upstream = exchange.upstream
     assert upstream is not None
     upstream.judge(outcome, now)
-    exchange.fallback = f"{decision.arm.version}; {reason}"
+    exchange.fallback = f"{arm.version}; {reason}"
     exchange.status = exchange.first_byte = 0
     route.counts.count_fallback(reason)
     stable = route.stable.upstreams.choose(now)

@@ -17,7 +17,7 @@ from proxy.routing.plan import Endpoint, ModelPlan, Plan, ShadowPlan, VersionPla
 from proxy.terms import Arm
 from proxy.traffic.recording import ModelCounts, Recording, Series
 from proxy.traffic.upstreams import Upstream, UpstreamSet
-from proxy.wire import RequestBook
+from proxy.wire import HeadMemory, RequestBook
 
 if TYPE_CHECKING:
     from proxy.traffic.exchange import Exchange
@@ -186,8 +186,8 @@ class Board:
     __slots__ = (
         "_table",
         "_wanted",
-        "book",
         "by_name",
+        "heads",
         "log_customers",
         "log_share",
         "plan",
@@ -220,10 +220,10 @@ class Board:
         self.by_name: dict[str, ModelRoute] = {each.name: each for each in self.routes}
         self._table = Table(plan.models)
         self._wanted = _wanted(plan)
-        self.book: RequestBook = (
-            before.book
+        self.heads: HeadMemory = (
+            before.heads
             if before is not None and before._wanted == self._wanted
-            else RequestBook(self._wanted)
+            else HeadMemory(RequestBook(self._wanted[0]), self._wanted[1])
         )
         self.log_share = split.log_share(plan.access_log) if plan.access_log else None
         self.log_customers = plan.access_log.customers if plan.access_log else "none"
@@ -261,16 +261,16 @@ def _twin(thing: T) -> T:
     return twin
 
 
-def _wanted(plan: Plan) -> frozenset[bytes]:
-    """The header names whose values some model reads."""
-    names = set()
+def _wanted(plan: Plan) -> tuple[frozenset[bytes], frozenset[bytes]]:
+    """The header names whose values some model reads, and those that name the customer."""
+    names, customers = set(), set()
     for model in plan.models:
-        sources = [model.customer] if model.customer else []
-        sources += [segment.source for segment in model.segments]
-        for source in sources:
-            reader = keys.reader(source)
+        for source in (model.customer, *(segment.source for segment in model.segments)):
+            reader = None if source is None else keys.reader(source)
             if isinstance(reader, keys.HeaderKey | keys.CookieKey):
                 names.add(reader.line)
+                if source is model.customer:
+                    customers.add(reader.line)
         if model.testers:
             names.add(model.testers.header.lower().encode())
-    return frozenset(names)
+    return frozenset(names), frozenset(customers)

@@ -53,9 +53,9 @@ class CallerConnection(asyncio.Protocol):
     """A caller, from accept to close."""
 
     __slots__ = (
-        "_added", "_buffer", "_decoder", "_driving", "_head_begun", "_left", "_phase", "_plane",
-        "_reading", "_unsent", "_write_paused", "deadline", "exchange", "idle_since", "transport",
-        "write",
+        "_buffer", "_decoder", "_driving", "_head_begun", "_left", "_phase", "_plane",
+        "_reading", "_unsent", "_write_paused", "added", "deadline", "exchange", "idle_since",
+        "transport", "write",
     )  # fmt: skip
 
     def __init__(self, plane: Plane) -> None:
@@ -78,7 +78,7 @@ class CallerConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         address = peer[0] if isinstance(peer, tuple) else "unknown"
         # Host goes on unchanged, so there is no X-Forwarded-Host to add.
-        self._added = (
+        self.added = (
             f"\r\nx-forwarded-for: {address}\r\nx-forwarded-proto: http\r\nvia: 1.1 pointsman"
             "\r\nx-request-id: "
         ).encode()
@@ -171,13 +171,13 @@ class CallerConnection(asyncio.Protocol):
             return b""
         if end > plane.small_head:
             arriving.check_size(data, end, plane.limits)
-        head = plane.book.scan(data[:end])
+        head, cut = plane.heads.read(data, end)
         self._head_begun = False
-        return self._begin(head, data, end + 4)
+        now = perf_counter_ns()
+        return self._begin(Exchange(plane, self, head, cut, now), head.length, data, end + 4, now)
 
-    def _begin(self, head: RequestHead, data: bytes, at: int) -> bytes:
-        length = head.length
-        exchange = self.exchange = Exchange(self._plane, self, head)
+    def _begin(self, exchange: Exchange, length: int, data: bytes, at: int, now: int) -> bytes:
+        self.exchange = exchange
         if length == 0:
             self._phase = _ANSWERING
             self.deadline = NEVER
@@ -192,12 +192,12 @@ class CallerConnection(asyncio.Protocol):
                 return data[end:]
             self._phase = _FIXED
             self._left = end - len(data)
-            self.deadline = perf_counter_ns() + self._plane.body_ns
+            self.deadline = now + self._plane.body_ns
             exchange.begin([data[at:]] if at < len(data) else [], False)
             return b""
         self._phase = _CHUNKS
         self._decoder = ChunkDecoder()
-        self.deadline = perf_counter_ns() + self._plane.body_ns
+        self.deadline = now + self._plane.body_ns
         exchange.begin([], False)
         # The exchange may have been refused at once: then the rest is not a body any more.
         return self._read_chunks(data, at) if self._phase is _CHUNKS else data[at:]
@@ -248,8 +248,8 @@ class CallerConnection(asyncio.Protocol):
     # --- for the exchange ---
 
     def added_lines(self, head: RequestHead) -> bytes:
-        """The lines that the proxy adds to a request, up to the value of X-Request-Id."""
-        added = self._added
+        """``added``, which is for a plain head, as it is for this one: lines up to a request id."""
+        added = self.added
         if head.forwarded_proto:
             added = added.replace(b"x-forwarded-proto: http\r\n", b"")
         if head.minor == 0:

@@ -4,34 +4,51 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from proxy.routing import keys
 from proxy.terms import Arm
-from proxy.traffic.board import ArmRoute, ModelRoute
 from proxy.wire import RequestHead
+
+if TYPE_CHECKING:
+    from proxy.traffic.board import ArmRoute, Board, ModelRoute
+    from proxy.traffic.mirror import Mirror
+    from proxy.traffic.rewriting import CopyText
 
 _NONE: Final[list[bytes]] = []
 #: A tuple: ``HeaderKey | CookieKey`` would be made anew for every request.
 _FROM_LINES: Final = (keys.HeaderKey, keys.CookieKey)
 
 
-class Decision(NamedTuple):
-    """What was decided for one request.
+class Prepared:
+    """What one Board makes of a head; it stays with the head for as long as the Board is in force.
 
-    ``key`` is the customer's, or one drawn by chance where there is none (``known`` False);
-    every share of this request is asked with it.
+    ``cut_is_key``: the value that was cut out of the head is the customer's key as it stands.
     """
 
-    arm: ArmRoute
-    key: bytes
-    known: bool
-    segments: tuple[str, ...]
+    __slots__ = ("board", "copies", "cut_is_key", "route")
+
+    def __init__(self, board: Board, route: ModelRoute, head: RequestHead) -> None:
+        self.board = board
+        self.route = route
+        reader = route.key
+        self.cut_is_key = isinstance(reader, keys.HeaderKey) and reader.line == head.cut
+        self.copies: dict[Mirror, CopyText] = {}
 
 
-def read(reader: keys.Reader, head: RequestHead, body: bytes | None) -> bytes | None:
-    """The value that ``reader`` finds in a request; None when it is missing."""
+#: The arm, the key, whether it is known, and the segments.  The key is the customer's, or one
+#: drawn by chance where there is none; every share of the request is asked with it.
+Decision: TypeAlias = "tuple[ArmRoute, bytes, bool, tuple[str, ...]]"
+
+
+def read(reader: keys.Reader, head: RequestHead, cut: bytes, body: bytes | None) -> bytes | None:
+    """The value that ``reader`` finds in a request; None when it is missing.
+
+    ``cut`` is the value that was cut out of the head.
+    """
     if isinstance(reader, _FROM_LINES):
+        if reader.line == head.cut:
+            return reader.read([cut])
         wanted = head.wanted
         return None if wanted is None else reader.read(wanted.get(reader.line, _NONE))
     if isinstance(reader, keys.QueryKey):
@@ -40,45 +57,48 @@ def read(reader: keys.Reader, head: RequestHead, body: bytes | None) -> bytes | 
 
 
 def decide(
-    route: ModelRoute, head: RequestHead, body: bytes | None, chance: Callable[[], bytes]
+    prepared: Prepared,
+    head: RequestHead,
+    cut: bytes,
+    body: bytes | None,
+    chance: Callable[[], bytes],
 ) -> Decision:
     """Decides for one request and counts the decision.
 
-    ``body`` is the held body where the model reads a JSON field, else None; ``chance`` draws
-    a key for a request without one.
+    ``cut`` is the value that was cut out of the head; ``body`` is the held body where the model
+    reads a JSON field, else None; ``chance`` draws a key for a request without one.
     """
+    route = prepared.route
     reader = route.key
-    key = None if reader is None else read(reader, head, body)
+    if prepared.cut_is_key:
+        key: bytes | None = cut
+    else:
+        key = None if reader is None else read(reader, head, cut, body)
     tally = route.counts.tally
     canary = route.canary
+    known = key is not None
     if key is None:
-        known = False
         if reader is not None:
             tally.missing_keys += 1
         key = chance()
         arm = canary if canary and route.missing_random and route.share.takes(key) else None
         arm = arm or route.stable
     else:
-        known = True
         arm = canary if canary is not None and route.share.takes(key) else route.stable
         tally.customers[arm.arm] = tally.customers.get(arm.arm, 0) + 1
     if route.tester_name and head.wanted is not None and route.tester_name in head.wanted:
-        arm = _override(route, head, arm)
+        arm = _override(route, head.wanted[route.tester_name], arm)
     segments = (
-        tuple([s.label(read(s.reader, head, body)) for s in route.segments])
+        tuple([s.label(read(s.reader, head, cut, body)) for s in route.segments])
         if route.segments
         else ()
     )
-    return Decision(arm, key, known, segments)
+    return arm, key, known, segments
 
 
-def _override(route: ModelRoute, head: RequestHead, arm: ArmRoute) -> ArmRoute:
-    """A tester's own choice of arm; the header never goes further than here."""
-    name = route.tester_name
-    assert head.wanted is not None
-    values = head.wanted[name]
+def _override(route: ModelRoute, values: list[bytes], arm: ArmRoute) -> ArmRoute:
+    """A tester's own choice of arm."""
     secret, _, choice = values[0].rpartition(b" ")
-    head.lines = [line for line in head.lines if line[: line.find(b":")].lower() != name]
     if len(values) > 1 or not hmac.compare_digest(secret, route.tester_secret):
         return arm
     chosen = {Arm.STABLE.value: route.stable, Arm.CANARY.value: route.canary}.get(

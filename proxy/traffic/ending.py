@@ -7,11 +7,11 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
 from proxy.terms import OWNER, Half, Logged, Outcome, Owner, Pair
-from proxy.wire import problem
+from proxy.wire import AnswerHead, problem
 
 if TYPE_CHECKING:
+    from proxy.traffic.board import ArmRoute
     from proxy.traffic.connection import CallerConnection
-    from proxy.traffic.decision import Decision
     from proxy.traffic.exchange import Exchange
     from proxy.traffic.plane import Plane
 
@@ -28,13 +28,13 @@ class Kept:
     request waited before, for room or for its body, is no difference between the versions.
     """
 
-    __slots__ = ("_pieces", "began", "cap", "lines", "size")
+    __slots__ = ("_pieces", "began", "cap", "head", "size")
 
     def __init__(self, cap: int, began: int) -> None:
         self.cap = cap
         self.began = began
         self._pieces: list[bytes] = []
-        self.lines: list[bytes] = []
+        self.head: AnswerHead | None = None
         self.size = 0
 
     def keep(self, pieces: list[bytes]) -> None:
@@ -53,16 +53,9 @@ class Kept:
             seconds=(now - self.began) / 1e9,
             body=b"".join(self._pieces)[:cap],
             body_bytes=self.size,
-            content_type=_field(self.lines, b"content-type:"),
-            content_encoding=_field(self.lines, b"content-encoding:"),
+            content_type="" if self.head is None else self.head.field(b"content-type"),
+            content_encoding="" if self.head is None else self.head.field(b"content-encoding"),
         )
-
-
-def _field(lines: list[bytes], name: bytes) -> str:
-    for line in lines:
-        if line[: len(name)].lower() == name:
-            return line[len(name) :].strip().decode("latin-1")
-    return ""
 
 
 class PairDraft:
@@ -89,15 +82,14 @@ class PairDraft:
         if self._live is None or self._shadow is None:
             return
         exchange = self._exchange
-        decision, route = exchange.decision, exchange.route
-        assert decision is not None
+        route = exchange.route
         assert route is not None
         self._plane.recording.pair(
             Pair(
                 request_id=exchange.request_id.decode(),
                 model=route.name,
-                customer=self._plane.customer(decision),
-                segments=decision.segments,
+                customer=self._plane.customer(exchange.key, exchange.known),
+                segments=exchange.segments,
                 at=time.time(),
                 live=self._live,
                 shadow=self._shadow,
@@ -105,48 +97,38 @@ class PairDraft:
         )
 
 
-def record(exchange: Exchange, decision: Decision, outcome: str, now: int) -> None:
+def record(exchange: Exchange, arm: ArmRoute, outcome: str, now: int) -> None:
     """Counts the exchange for its version: for everyone, and for each of its segments."""
     total = now - exchange.started
     first, bytes_in, bytes_out = exchange.first_byte, exchange.bytes_in, exchange.bytes_out
-    arm = decision.arm
     arm.series.record(outcome, first, total, bytes_in, bytes_out)
-    for label in decision.segments:
+    for label in exchange.segments:
         arm.segment(label).record(outcome, first, total, bytes_in, bytes_out)
 
 
-def conclude(
-    plane: Plane, exchange: Exchange, decision: Decision, outcome: str, now: int, fallback: str
-) -> None:
+def conclude(plane: Plane, exchange: Exchange, arm: ArmRoute, outcome: str, now: int) -> None:
     """Hands the live half to its pairs, and writes the log line, where either is wanted."""
-    route = exchange.route
-    assert route is not None
     live = exchange.live
     if live is not None:
         for copy in exchange.copies or ():
             if copy.draft is not None:
-                cap, version = copy.draft.cap, decision.arm.version
+                cap, version = copy.draft.cap, arm.version
                 status = exchange.status if exchange.spoken else 0  # ours is no answer of theirs
                 copy.draft.live(live.half(version, outcome, status, now, cap))
     board = plane.board
     if board is None or board.log_share is None:
         return
-    if fallback or outcome in _ALWAYS_LOGGED or board.log_share.takes(decision.key):
-        _log(plane, board.log_customers == "plain", exchange, decision, outcome, now, fallback)
+    if exchange.fallback or outcome in _ALWAYS_LOGGED or board.log_share.takes(exchange.key):
+        _log(plane, board.log_customers == "plain", exchange, arm, outcome, now)
 
 
 def _log(
-    plane: Plane,
-    plain: bool,
-    exchange: Exchange,
-    decision: Decision,
-    outcome: str,
-    now: int,
-    fallback: str,
+    plane: Plane, plain: bool, exchange: Exchange, arm: ArmRoute, outcome: str, now: int
 ) -> None:
     route, head = exchange.route, exchange.head
     assert route is not None
-    arm = route.stable if fallback else decision.arm
+    if exchange.fallback:
+        arm = route.stable
     # A query may name the customer: it is shown only where customers are (promise 12).
     target = head.target if plain else head.target.partition(b"?")[0]
     plane.recording.log(
@@ -160,12 +142,12 @@ def _log(
             status=exchange.status,
             method=head.method.decode(),
             target=target.decode(),
-            customer=plane.customer(decision),
+            customer=plane.customer(exchange.key, exchange.known),
             first_byte=exchange.first_byte / 1e9,
             seconds=(now - exchange.started) / 1e9,
             bytes_in=exchange.bytes_in,
             bytes_out=exchange.bytes_out,
-            fallback=fallback,
+            fallback=exchange.fallback,
         )
     )
 
@@ -187,7 +169,7 @@ def blame(exchange: Exchange, outcome: str, detail: str) -> None:
 def say(exchange: Exchange, status: int, reason: str, detail: str, owner: Owner) -> None:
     """Writes an answer of our own; the connection stays if the request has come whole."""
     exchange.status = status
-    close = exchange.head.close or not exchange.complete or exchange.plane.draining
+    close = exchange.close or not exchange.complete or exchange.plane.draining
     tell(exchange.caller, exchange, status, reason, detail, owner, close=close)
 
 
@@ -206,7 +188,7 @@ def tell(
     if exchange is not None:
         request_id = exchange.request_id.decode()
         bodiless = exchange.head.method == b"HEAD"
-        extra = b"" if exchange.decision is None else _arm_lines(exchange, exchange.decision)
+        extra = b"" if exchange.arm is None else _arm_lines(exchange, exchange.arm)
     answer = problem(
         status,
         reason,
@@ -222,9 +204,9 @@ def tell(
     caller.finished(close, perf_counter_ns())
 
 
-def _arm_lines(exchange: Exchange, decision: Decision) -> bytes:
+def _arm_lines(exchange: Exchange, arm: ArmRoute) -> bytes:
     """The lines that say what was asked (promise 8)."""
-    route, arm, fallback = exchange.route, decision.arm, b""
+    route, fallback = exchange.route, b""
     if exchange.fallback and route is not None:
         arm, fallback = route.stable, f"x-fallback: {exchange.fallback}\r\n".encode()
     return arm.answer_lines[2 : arm.answer_lines.rindex(b"x-request-id")] + fallback

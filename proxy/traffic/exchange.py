@@ -16,42 +16,55 @@ from proxy.net import NEVER
 from proxy.terms import Owner
 from proxy.traffic import again, ending, waiting
 from proxy.traffic.again import CONNECT
-from proxy.traffic.decision import Decision, decide
+from proxy.traffic.decision import Prepared, decide
 from proxy.traffic.ending import OVERLOAD
 from proxy.traffic.forward import TIMEOUT
 from proxy.traffic.recording import UPSTREAM_5XX, answered, upstream_failed
-from proxy.wire import AnswerHead, RequestHead, encode, frame_answer, last
+from proxy.wire import AnswerHead, RequestHead, encode, framed, last
 
 if TYPE_CHECKING:
-    from proxy.traffic.board import ModelRoute
+    from proxy.traffic.board import ArmRoute, ModelRoute
     from proxy.traffic.connection import CallerConnection
     from proxy.traffic.forward import UpstreamConnection
     from proxy.traffic.mirror import Copy
     from proxy.traffic.plane import Plane
     from proxy.traffic.upstreams import Upstream
 
+_NO_LINES: Final[list[bytes]] = []
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Exchange:
-    """One request with its answer, as it happens."""
+    """One request with its answer, as it happens.
+
+    ``key``, ``known`` and ``segments`` are the decision's (decision.py), once there is an ``arm``.
+    """
 
     __slots__ = (
-        "_connection", "_ends", "_framed", "_paused", "_pending", "_trailers",
-        "bytes_in", "bytes_out", "caller", "complete", "copies", "decision", "fallback",
-        "first_byte", "head", "held", "kept", "live", "moved", "plane", "queued", "replayed",
-        "request_id", "route", "spoken", "started", "status", "upstream", "waiting",
+        "_connection", "_ends", "_framed", "_paused", "_pending", "arm",
+        "bytes_in", "bytes_out", "caller", "close", "complete", "copies", "cut", "fallback",
+        "first_byte", "head", "held", "kept", "key", "known", "live", "moved", "plane", "queued",
+        "replayed", "request_id", "route", "segments", "spoken", "started", "status",
+        "trailers", "upstream", "waiting",
     )  # fmt: skip
 
-    def __init__(self, plane: Plane, caller: CallerConnection, head: RequestHead) -> None:
+    key: bytes
+    known: bool
+    segments: tuple[str, ...]
+
+    def __init__(
+        self, plane: Plane, caller: CallerConnection, head: RequestHead, cut: bytes, now: int
+    ) -> None:
         self.plane = plane
         self.caller = caller
         self.head = head
-        self.started = perf_counter_ns()
+        self.cut = cut  # the value that was cut out of the head
+        self.started = now
         self.request_id = head.request_id or plane.next_request_id()
+        self.close = head.close  # the caller's connection ends with this answer
         self.route: ModelRoute | None = None
-        self.decision: Decision | None = None
-        self.copies: list[Copy] | None = None
+        self.arm: ArmRoute | None = None
+        self.copies: list[Copy] | None = None  # those that want more of it
         self.live: ending.Kept | None = None  # the answer, kept for pairs
         self.complete = False  # the request has come whole
         self.queued = False  # waiting for room
@@ -65,7 +78,7 @@ class Exchange:
         self._connection: UpstreamConnection | None = None
         self.held: list[bytes] | None = None  # body waiting for room or for the decision
         self._pending: list[bytes] | None = None  # body waiting for a connection
-        self._trailers: list[bytes] = []
+        self.trailers = _NO_LINES
         self._framed = False  # the answer's body goes out in chunks
         self._ends = False  # its body ends with the caller's connection
         self._paused = False  # the caller takes no more for now
@@ -74,67 +87,92 @@ class Exchange:
 
     def begin(self, pieces: list[bytes], complete: bool) -> None:
         """Takes a request in; ``pieces`` came of its body, ``complete`` when that is all of it."""
-        head, board = self.head, self.plane.board
+        head = self.head
         self.complete = complete
-        if board is None:
-            detail = "no Plan has come yet; try again"
-            return ending.refuse(self, 503, "starting", detail, Owner.PROXY)
-        if head.shadow_mark and board.refuse_marked:
-            detail = "x-shadow may not come from outside"
-            return ending.refuse(self, 400, "shadow_marker", detail, Owner.CALLER)
-        route = board.find(head.target, head.host)
-        if route is None:
-            path = head.target.partition(b"?")[0][:80].decode()
-            detail = f"no model is served under {path!r} for the host {head.host.decode()!r}"
-            return ending.refuse(self, 404, "no_model", detail, Owner.CALLER)
-        self.route = route
+        prepared: Prepared | None = head.prepared
+        if prepared is None or prepared.board is not self.plane.board:
+            prepared = self._prepare(head)
+            if prepared is None:
+                return None
+        route = self.route = prepared.route
         limit = route.body_limit
         if limit is not None and head.length > limit:
             detail = f"the body is over {limit} bytes"
             return ending.refuse(self, 413, "body_bytes", detail, Owner.CALLER)
-        self.bytes_in = sum(map(len, pieces))
+        self.bytes_in = head.length if complete else sum(map(len, pieces))
         room = route.room
         if room.in_flight < route.in_flight_limit:
             room.in_flight += 1
-            return self.admitted(route, pieces)
+            return self.admitted(prepared, pieces)
         return waiting.join(self, route, pieces)
 
-    def admitted(self, route: ModelRoute, pieces: list[bytes]) -> None:
+    def _prepare(self, head: RequestHead) -> Prepared | None:
+        """What the Board in force makes of the head; None when it is refused."""
+        board = self.plane.board
+        if board is None:
+            detail = "no Plan has come yet; try again"
+            ending.refuse(self, 503, "starting", detail, Owner.PROXY)
+            return None
+        if head.shadow_mark and board.refuse_marked:
+            detail = "x-shadow may not come from outside"
+            ending.refuse(self, 400, "shadow_marker", detail, Owner.CALLER)
+            return None
+        route = board.find(head.target, head.host)
+        if route is None:
+            path = head.target.partition(b"?")[0][:80].decode()
+            detail = f"no model is served under {path!r} for the host {head.host.decode()!r}"
+            ending.refuse(self, 404, "no_model", detail, Owner.CALLER)
+            return None
+        head.prepared = prepared = Prepared(board, route, head)
+        return prepared
+
+    def admitted(self, prepared: Prepared, pieces: list[bytes]) -> None:
         """There is room: now, or after having waited for it."""
         if self.head.expects and not self.complete and not pieces:
             self.caller.write(_CONTINUE)
-        if not route.holds_body:
-            self._decided(route, pieces, None)
+        if not prepared.route.holds_body:
+            self._decided(prepared, pieces, None)
         else:
             self.held = []
             self._hold(pieces)
 
     def _hold(self, pieces: list[bytes]) -> None:
         """Collects the body that the decision reads; one that is too large is decided without."""
-        held, route = self.held, waiting.newest(self)
+        held, prepared = self.held, waiting.newest(self)
         assert held is not None
         held += pieces
-        if max(self.head.length, self.bytes_in) > route.hold_limit:
+        if max(self.head.length, self.bytes_in) > prepared.route.hold_limit:
             self.held = None
-            route.counts.tally.held_too_large += 1
-            self._decided(route, held, None)
+            prepared.route.counts.tally.held_too_large += 1
+            self._decided(prepared, held, None)
         elif self.complete:
             self.held = None
-            self._decided(route, held, b"".join(held))
+            self._decided(prepared, held, b"".join(held))
 
     # 2. Decided: which arm answers, and who gets a copy.
 
-    def _decided(self, route: ModelRoute, pieces: list[bytes], body: bytes | None) -> None:
-        self.route = route
-        decision = self.decision = decide(route, self.head, body, self.plane.chance)
-        lines = self.head.lines  # the copy is made of what stable gets, before anything is added
+    def _decided(self, prepared: Prepared, pieces: list[bytes], body: bytes | None) -> None:
+        route = self.route = prepared.route
+        arm, self.key, self.known, self.segments = decide(
+            prepared, self.head, self.cut, body, self.plane.chance
+        )
+        self.arm = arm
+        if route.tester_name:
+            prepared = self._hide_tester(prepared)
         self.kept = pieces if self.complete else list(pieces) if route.repeatable else None
-        self.dispatch(pieces, decision.arm.upstreams.choose(self.started))
+        self.dispatch(pieces, arm.upstreams.choose(self.started))
         for mirror in route.mirrors:
-            copy = mirror.offer(self, decision, lines)
+            copy = mirror.offer(self, prepared, pieces)
             if copy is not None:
-                copy.feed(pieces, self.complete, self._trailers)
                 self.copies = [*(self.copies or ()), copy]
+
+    def _hide_tester(self, prepared: Prepared) -> Prepared:
+        """The header that chooses an arm goes no further than here; it holds a secret."""
+        route, head = prepared.route, self.head
+        if head.wanted is None or route.tester_name not in head.wanted:
+            return prepared
+        self.head, self.cut = head.without(route.tester_name, self.cut), b""
+        return Prepared(prepared.board, route, self.head)
 
     # 3. Forwarded: on a kept connection or a new one.
 
@@ -142,12 +180,15 @@ class Exchange:
         """Sends what has come of the request; ``fresh``: on no kept connection."""
         self.upstream = upstream
         upstream.in_flight += 1
-        connection = None if fresh else upstream.assign(self.started)
+        route = self.route
+        assert route is not None
+        connection = None
+        if not fresh:
+            connection = upstream.assign(self.started, not again.may_repeat(self, route))
         if connection is not None:
-            return self._send(connection, pieces)
+            return self._send(connection, pieces, self.started)
         self._pending = list(pieces)
-        assert self.route is not None
-        upstream.connect(self, self.route.connect_seconds)
+        upstream.connect(self, route.connect_seconds)
         if not self.complete:
             self.caller.pause_reading()
         return None
@@ -155,29 +196,28 @@ class Exchange:
     def connected(self, connection: UpstreamConnection) -> None:
         """A connection for us, dialled or just set free."""
         self.caller.resume_reading()  # before we write: that may pause it again
-        self._send(connection, self._pending or [])
+        self._send(connection, self._pending or [], perf_counter_ns())
 
-    def _send(self, connection: UpstreamConnection, pieces: list[bytes]) -> None:
-        head, route = self.head, self.route
+    def _send(self, connection: UpstreamConnection, pieces: list[bytes], now: int) -> None:
+        head, route, caller = self.head, self.route, self.caller
         assert route is not None
         self._connection = connection
         self._pending = None
         # While the upload goes on we wait for the caller, not for the upstream.
         wait = again.first_byte_limit(self, route) if self.complete else NEVER
-        deadline, total = perf_counter_ns() + wait, self.started + route.total
-        connection.assign(self, head.method == b"HEAD", deadline, total)
+        connection.assign(self, head.method == b"HEAD", now + wait, self.started + route.total)
         if head.length < 0:
-            pieces = [encode(pieces), last(self._trailers) if self.complete else b""]
-        lines = b"\r\n".join(head.lines)
-        added = self.caller.added_lines(head)
-        connection.write(b"".join((lines, added, self.request_id, b"\r\n\r\n", *pieces)))
+            pieces = [encode(pieces), last(self.trailers) if self.complete else b""]
+        added = caller.added if head.plain else caller.added_lines(head)
+        text = (head.before, self.cut, head.after, added, self.request_id, b"\r\n\r\n", *pieces)
+        connection.write(b"".join(text))
 
     def feed(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
         """More of the request's body.  Raises RequestRefused when it is too large."""
         route = self.route
         assert route is not None
         self.complete = complete
-        self._trailers = trailers
+        self.trailers = trailers
         self.bytes_in += sum(map(len, pieces))
         if route.body_limit is not None and self.bytes_in > route.body_limit:
             raise RequestRefused(413, "body_bytes", f"the body is over {route.body_limit} bytes")
@@ -197,7 +237,7 @@ class Exchange:
         self, connection: UpstreamConnection, route: ModelRoute, pieces: list[bytes]
     ) -> None:
         if self.head.length < 0:
-            pieces = [encode(pieces), last(self._trailers) if self.complete else b""]
+            pieces = [encode(pieces), last(self.trailers) if self.complete else b""]
         if self.spoken and not self._paused:
             connection.extend(perf_counter_ns() + route.idle)
         elif self.complete and not self.spoken:
@@ -221,43 +261,46 @@ class Exchange:
     def interim(self, head: AnswerHead) -> None:
         """Passes a 1xx on.  100 is ours to say, and HTTP/1.0 has none (RFC 9110 15.2)."""
         if head.status != 100 and self.head.minor:
-            self.caller.write(b"\r\n".join((*head.lines, b"", b"")))
+            self.caller.write(head.text + b"\r\n\r\n")
 
     def answer(
-        self, head: AnswerHead, pieces: list[bytes], complete: bool, trailers: list[bytes]
+        self,
+        head: AnswerHead,
+        pieces: list[bytes],
+        complete: bool,
+        trailers: list[bytes],
+        now: int,
     ) -> None:
         """The upstream's final head; ``pieces`` came of the body, ``complete`` when that is all."""
-        now = perf_counter_ns()
-        route, decision, connection = self.route, self.decision, self._connection
+        route, arm, connection = self.route, self.arm, self._connection
         assert route is not None
-        assert decision is not None
+        assert arm is not None
         assert connection is not None
         self.first_byte = now - self.started
         self.status = head.status
         if not self.complete:
             connection.spoil()
-        if head.status in route.statuses and again.may_fall_back(self, route, decision):
+        if head.status in route.statuses and again.may_fall_back(self, route):
             if not complete:
                 connection.discard()
             self._connection = None
             reason = f"status_{head.status}"
-            return again.fall_back(self, route, decision, UPSTREAM_5XX, reason, now)
-        self._framed = head.length < 0 and self.head.minor == 1
-        self._ends = head.length < 0 and self.head.minor == 0
-        close = self.head.close or self._ends or not self.complete or self.plane.draining
-        self.head.close = close
+            return again.fall_back(self, route, arm, UPSTREAM_5XX, reason, now)
+        minor, body = self.head.minor, pieces
+        if head.length < 0:
+            self._framed = minor == 1
+            self._ends = minor == 0
+        if self._ends or not self.complete or self.plane.draining:
+            self.close = True
         if self.live is not None:
-            self.live.lines = head.lines
-        arm = decision.arm
+            self.live.head = head
+        text = framed(head, self._framed, self.close, minor)
         if self.fallback:
             arm = route.stable
-            head.lines.append(b"x-fallback: " + self.fallback.encode())
-        body = pieces
+            text += b"\r\nx-fallback: " + self.fallback.encode()
         if self._framed:
             body = [encode(pieces), last(trailers) if complete else b""]
-        frame_answer(head, self._framed, close, self.head.minor)
-        lines = b"\r\n".join(head.lines)
-        self.caller.write(b"".join((lines, arm.answer_lines, self.request_id, b"\r\n\r\n", *body)))
+        self.caller.write(b"".join((text, arm.answer_lines, self.request_id, b"\r\n\r\n", *body)))
         self.spoken = True
         return self._pass_on(connection, route, pieces, complete, now)
 
@@ -290,7 +333,7 @@ class Exchange:
             self.live.keep(pieces)
         if complete:
             self._finish(answered(self.status), now)
-            self.caller.finished(self.head.close, now)
+            self.caller.finished(self.close, now)
         elif not self._paused:
             connection.extend(now + route.idle)
 
@@ -313,9 +356,9 @@ class Exchange:
     def failed(self, outcome: str, detail: str, *, untouched: bool) -> None:
         """The upstream failed us; ``untouched``: a kept connection closed before any answer."""
         now = perf_counter_ns()
-        route, decision, upstream = self.route, self.decision, self.upstream
+        route, arm, upstream = self.route, self.arm, self.upstream
         assert route is not None
-        assert decision is not None
+        assert arm is not None
         assert upstream is not None
         self._connection = None
         if outcome == TIMEOUT and (self._paused or not (self.complete or self.caller.held_back)):
@@ -327,9 +370,9 @@ class Exchange:
             self.caller.cut(reset=self._ends)
         elif untouched and again.may_repeat(self, route):
             again.replay(self, route, upstream)
-        elif again.may_fall_back(self, route, decision):
+        elif again.may_fall_back(self, route):
             reason = outcome.removeprefix("upstream_")
-            again.fall_back(self, route, decision, outcome, reason, now)
+            again.fall_back(self, route, arm, outcome, reason, now)
         else:
             self.status = 504 if outcome == TIMEOUT else 502
             self._finish(outcome, now)
@@ -364,7 +407,7 @@ class Exchange:
             self._connection.discard()
         elif self.waiting and self.upstream is not None:
             self.upstream.leave(self)
-        if self.decision is None:
+        if self.arm is None:
             route.counts.count_refused(outcome)
         self._finish(outcome, perf_counter_ns())
         return self.spoken
@@ -372,7 +415,7 @@ class Exchange:
     # 5. Recorded: whatever happened.
 
     def _finish(self, outcome: str, now: int) -> None:
-        upstream, route, decision = self.upstream, self.route, self.decision
+        upstream, route, arm = self.upstream, self.route, self.arm
         if upstream is not None:
             self.upstream = None
             upstream.in_flight -= 1
@@ -381,12 +424,12 @@ class Exchange:
             self._connection.transport.resume_reading()
         self._connection = None
         assert route is not None
-        if decision is not None:
+        if arm is not None:
             if not self.fallback:
-                ending.record(self, decision, outcome, now)
+                ending.record(self, arm, outcome, now)
             elif upstream_failed(outcome):
                 route.counts.tally.fallback_failures += 1
-            ending.conclude(self.plane, self, decision, outcome, now, self.fallback)
+            ending.conclude(self.plane, self, arm, outcome, now)
             if not self.complete:
                 for copy in self.copies or ():
                     copy.abort()

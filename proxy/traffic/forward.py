@@ -27,6 +27,7 @@ _HEAD_BYTES: Final = 65_536
 _LAST_READS: Final = 16
 _INTERIM_ANSWERS: Final = 16  # 1xx for one request (RFC 9110 15.2 sets no bound; a flood is one)
 _BOOK: Final = AnswerBook()
+_NO_LINES: Final[list[bytes]] = []
 _LOG: Final = logging.getLogger(__name__)
 PROTOCOL: Final = Outcome.UPSTREAM_PROTOCOL.value
 RESET: Final = Outcome.UPSTREAM_RESET.value
@@ -40,9 +41,14 @@ class Sink(Protocol):
         """A 1xx answer; the final one is still to come."""
 
     def answer(
-        self, head: AnswerHead, pieces: list[bytes], complete: bool, trailers: list[bytes]
+        self,
+        head: AnswerHead,
+        pieces: list[bytes],
+        complete: bool,
+        trailers: list[bytes],
+        now: int,
     ) -> None:
-        """The final head, with what came of the body in the same read."""
+        """The final head, with what came of the body in the same read at ``now``."""
 
     def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
         """More of the body."""
@@ -84,7 +90,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_buffer", "_deadlines", "_decoder", "_full", "_interims", "_keep", "_left", "_phase",
-        "_poll", "_sink", "_to_head", "_total", "born", "deadline", "idle_since", "served",
+        "_poll", "_to_head", "_total", "born", "deadline", "idle_since", "served", "sink",
         "transport", "upstream", "write",
     )  # fmt: skip
 
@@ -95,7 +101,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._deadlines = deadlines
         self._phase = _IDLE
         self._left = 0
-        self._sink: Sink | None = None
+        self.sink: Sink | None = None
         self._buffer = b""
         self._full = False  # it takes no more for now
         self._poll: select.poll | None = None
@@ -114,7 +120,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._poll.register(sock.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
-        sink, phase = self._sink, self._phase
+        sink, phase = self.sink, self._phase
         try:
             if phase is _AT_HEAD:
                 self._read_head(data)
@@ -138,14 +144,14 @@ class UpstreamConnection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if exc is not None and self._sink is not None:
+        if exc is not None and self.sink is not None:
             self._read_last()
         phase, self._phase = self._phase, _CLOSED
         self.upstream.connections -= 1
         self._deadlines.discard(self)
         if phase is _IDLE:
             self.upstream.forget(self)
-        sink, self._sink = self._sink, None
+        sink, self.sink = self.sink, None
         if sink is None:
             return
         if phase is _REST and exc is None:
@@ -171,18 +177,18 @@ class UpstreamConnection(asyncio.Protocol):
                 if not data:
                     return
                 self.data_received(data)
-                if self._sink is None:
+                if self.sink is None:
                     return
 
     def pause_writing(self) -> None:
         self._full = True
-        if self._sink is not None:
-            self._sink.pause_sending()
+        if self.sink is not None:
+            self.sink.pause_sending()
 
     def resume_writing(self) -> None:
         self._full = False
-        if self._sink is not None:
-            self._sink.resume_sending()
+        if self.sink is not None:
+            self.sink.resume_sending()
 
     # --- for the pool ---
 
@@ -198,14 +204,14 @@ class UpstreamConnection(asyncio.Protocol):
         if self._phase is _IDLE:
             self.upstream.forget(self)
         self._phase = _CLOSED
-        self._sink = None
+        self.sink = None
         self.transport.abort()
 
     # --- for the sink ---
 
     def assign(self, sink: Sink, to_head: bool, deadline: int, total: int) -> None:
         """Makes ``sink`` the one whose request is written next; deadlines in nanoseconds."""
-        self._sink = sink
+        self.sink = sink
         self._to_head = to_head
         self._phase = _AT_HEAD
         self._keep = True
@@ -221,11 +227,11 @@ class UpstreamConnection(asyncio.Protocol):
     @property
     def busy(self) -> bool:
         """Whether a request is under way on it."""
-        return self._sink is not None
+        return self.sink is not None
 
     def expire(self, now: int) -> None:
         """The deadline has passed."""
-        sink = self._sink
+        sink = self.sink
         if sink is None:
             self.discard()
             return
@@ -252,10 +258,10 @@ class UpstreamConnection(asyncio.Protocol):
         except AnswerBroken as broken:
             self._break(str(broken))
             return
-        if head.status < 200:
-            self._read_interim(head, data[end + 4 :])
-        else:
+        if head.status >= 200:
             self._read_final(head, data, end + 4)
+        else:
+            self._read_interim(head, data[end + 4 :])
 
     def _read_interim(self, head: AnswerHead, rest: bytes) -> None:
         self._interims += 1
@@ -264,29 +270,32 @@ class UpstreamConnection(asyncio.Protocol):
         elif self._interims > _INTERIM_ANSWERS:
             self._break(f"sent more than {_INTERIM_ANSWERS} interim answers")
         else:
-            assert self._sink is not None
-            self._sink.interim(head)
+            assert self.sink is not None
+            self.sink.interim(head)
             if rest and self._phase is _AT_HEAD:
                 self._read_head(rest)
 
     def _read_final(self, head: AnswerHead, data: bytes, at: int) -> None:
-        sink = self._sink
+        sink = self.sink
         assert sink is not None
         if head.close:
             self._keep = False
         length = head.length
+        now = perf_counter_ns()
         if length >= 0:
             left = at + length - len(data)
             if left > 0:
                 self._phase = _FIXED
                 self._left = left
-                sink.answer(head, [data[at:]], False, [])
+                sink.answer(head, [data[at:]], False, _NO_LINES, now)
                 return
             if left < 0:
                 self._keep = False
-            self._done()
-            sink.answer(head, [data[at : at + length]] if length else [], True, [])
-            self._let_go()
+            self._phase = _IDLE
+            self.sink = None
+            self.deadline = NEVER
+            sink.answer(head, [data[at : at + length]] if length else [], True, _NO_LINES, now)
+            self._let_go(now)
         elif length == CHUNKED:
             self._phase = _CHUNKS
             self._decoder = ChunkDecoder()
@@ -294,14 +303,14 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             assert length == UNTIL_CLOSE
             self._phase = _REST
-            sink.answer(head, [data[at:]], False, [])
+            sink.answer(head, [data[at:]], False, _NO_LINES, now)
 
     def _read_fixed(self, data: bytes) -> None:
         left = self._left - len(data)
         if left > 0:
             self._left = left
-            assert self._sink is not None
-            self._sink.more([data], False, [])
+            assert self.sink is not None
+            self.sink.more([data], False, [])
             return
         if left < 0:
             self._keep = False  # surplus bytes: never the next caller's answer
@@ -316,38 +325,38 @@ class UpstreamConnection(asyncio.Protocol):
             self._break(str(bad))
             return
         complete = end >= 0
-        sink = self._sink
+        sink = self.sink
         assert sink is not None
         if complete:
             if end < len(data):
                 self._keep = False
             self._done()
         if head is not None:
-            sink.answer(head, pieces, complete, decoder.trailers)
+            sink.answer(head, pieces, complete, decoder.trailers, perf_counter_ns())
         else:
             sink.more(pieces, complete, decoder.trailers)
         if complete:
-            self._let_go()
+            self._let_go(perf_counter_ns())
 
     def _finish_more(self, pieces: list[bytes], trailers: list[bytes]) -> None:
-        sink = self._sink
+        sink = self.sink
         assert sink is not None
         self._done()
         sink.more(pieces, True, trailers)
-        self._let_go()
+        self._let_go(perf_counter_ns())
 
     def _done(self) -> None:
         """The answer is whole: from here on no byte belongs to this exchange."""
         self._phase = _IDLE
-        self._sink = None
+        self.sink = None
         self.deadline = NEVER
 
-    def _let_go(self) -> None:
+    def _let_go(self, now: int) -> None:
         """Back to the pool, unless the sink or the upstream wants it closed."""
         if self._phase is not _IDLE or self.transport.is_closing():
             return
         if self._keep and not self._full:
-            self.upstream.free(self, perf_counter_ns())
+            self.upstream.free(self, now)
         else:
             # What is still unsent belongs to a request that has its answer: nobody reads it.
             self.discard()
@@ -357,7 +366,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep = False
 
     def _break(self, detail: str) -> None:
-        sink = self._sink
+        sink = self.sink
         self.discard()
         if sink is not None:
             sink.failed(PROTOCOL, detail, untouched=False)

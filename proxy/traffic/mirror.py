@@ -10,18 +10,18 @@ from collections import deque
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
-from proxy.net import NEVER, Deadlines
+from proxy.net import Deadlines
 from proxy.routing import split
 from proxy.routing.plan import ModelPlan, ShadowPlan
 from proxy.terms import Arm, CopyResult, Outcome
 from proxy.traffic.board import ArmRoute, Stock, nanoseconds
 from proxy.traffic.ending import Kept, PairDraft
 from proxy.traffic.recording import answered
-from proxy.traffic.rewriting import CopyHead
+from proxy.traffic.rewriting import CopyHead, CopyText
 from proxy.wire import AnswerHead, encode, last
 
 if TYPE_CHECKING:
-    from proxy.traffic.decision import Decision
+    from proxy.traffic.decision import Prepared
     from proxy.traffic.exchange import Exchange
     from proxy.traffic.forward import UpstreamConnection
     from proxy.traffic.plane import Plane
@@ -36,6 +36,10 @@ CONNECT: Final = CopyResult.DROPPED_CONNECT.value
 CALLER: Final = CopyResult.DROPPED_CALLER.value
 REWRITE: Final = CopyResult.DROPPED_REWRITE.value
 DRAIN: Final = CopyResult.DROPPED_DRAIN.value
+TIMEOUT: Final = Outcome.UPSTREAM_TIMEOUT.value
+#: A copy of at most this size is kept until it is answered, to be sent again on another
+#: connection when the kept one turns out to be closed.
+_REPLAYED_BYTES: Final = 65_536
 
 
 class Mirror:
@@ -64,9 +68,13 @@ class Mirror:
         self.route = ArmRoute(model, shadow.version, Arm.SHADOW, stock)
         self.wait_ns = nanoseconds(shadow.deadline)
 
-    def offer(self, exchange: Exchange, decision: Decision, lines: list[bytes]) -> Copy | None:
-        """A copy of the exchange, or None when it is not sampled or there is no room for it."""
-        if not self._share.takes(decision.key):
+    def offer(self, exchange: Exchange, prepared: Prepared, pieces: list[bytes]) -> Copy | None:
+        """Copies the exchange, if it is sampled and there is room for it.
+
+        ``pieces`` came of its body.  The copy is returned if it wants to hear more of the
+        exchange: the rest of the body, or what the live version answered.
+        """
+        if not self._share.takes(exchange.key):
             return None
         plan = self._plan
         if self.in_flight >= plan.in_flight and len(self._queue) >= plan.queue:
@@ -75,17 +83,24 @@ class Mirror:
         if self.held > plan.bytes or self._plane.draining:
             self._count(DRAIN if self._plane.draining else BYTES)
             return None
-        copy = Copy(self, exchange, lines, self._draft(exchange, decision))
+        text = prepared.copies.get(self)
+        if text is None:
+            text = prepared.copies[self] = self.heads.text(exchange.head)
+        draft = self._draft(exchange)
+        copy = Copy(self, exchange, text, draft, pieces)
         if self.in_flight < plan.in_flight:
             self.in_flight += 1
             copy.start()
         else:
             self._queue.append(copy)
-        return copy
+            copy.wait()
+        return copy if draft is not None or not exchange.complete else None
 
-    def _draft(self, exchange: Exchange, decision: Decision) -> PairDraft | None:
+    def _draft(self, exchange: Exchange) -> PairDraft | None:
         """The pair to be, where one is wanted: a shadow is compared with stable, never a canary."""
-        if decision.arm.arm != STABLE or not self._pairs.takes(decision.key):
+        arm = exchange.arm
+        assert arm is not None
+        if arm.arm != STABLE or not self._pairs.takes(exchange.key):
             return None
         if not self._plane.recording.wants_pair():
             return None
@@ -125,54 +140,87 @@ class Mirror:
 
 
 class Copy:
-    """One copy of one request, and the answer that only the comparison will see."""
+    """One copy of one request, and the answer that only the comparison will see.
+
+    Its deadline is swept while it waits; once it is sent, its connection has the same one.
+    """
 
     __slots__ = (
-        "_body", "_bytes_in", "_bytes_out", "_complete", "_connection", "_exchange", "_first_byte",
-        "_held", "_kept", "_lines", "_mirror", "_over", "_started_at", "_status", "_trailers",
-        "_upstream", "deadline", "draft", "started", "waiting",
+        "_bytes_in", "_bytes_out", "_complete", "_connection", "_exchange", "_first_byte", "_held",
+        "_kept", "_mirror", "_over", "_started_at", "_status", "_swept", "_text", "_trailers",
+        "_unsent", "_upstream", "_whole", "deadline", "draft", "started", "waiting",
     )  # fmt: skip
 
     def __init__(
-        self, mirror: Mirror, exchange: Exchange, lines: list[bytes], draft: PairDraft | None
+        self,
+        mirror: Mirror,
+        exchange: Exchange,
+        text: CopyText,
+        draft: PairDraft | None,
+        pieces: list[bytes],
     ) -> None:
         self._mirror = mirror
         self._exchange = exchange
-        self._lines = lines
+        self._text = text
         self.draft = draft
-        self._body: list[bytes] | None = []  # payload that no connection has yet
-        self._trailers: list[bytes] = []
+        self._unsent: list[bytes] | None = pieces  # payload that no connection has yet
+        self._whole: bytes | None = None  # all that was sent, while it may be sent again
+        self._trailers = exchange.trailers
         self._connection: UpstreamConnection | None = None
         self._upstream: Upstream | None = None
-        self._held = self._bytes_in = self._bytes_out = self._first_byte = self._status = 0
-        self._complete = self._over = False
-        self.started = self.waiting = False
-        self._started_at = perf_counter_ns()
-        self._kept = None if draft is None else Kept(draft.cap, self._started_at)
-        self.deadline = self._started_at + mirror.wait_ns
-        mirror.deadlines.add(self)
+        self._held = self._bytes_out = self._first_byte = self._status = 0
+        self._bytes_in = exchange.bytes_in
+        self._complete = exchange.complete
+        self._over = self._swept = self.started = self.waiting = False
+        now = self._started_at = perf_counter_ns()
+        self.deadline = now + mirror.wait_ns
+        self._kept = None if draft is None else Kept(draft.cap, now)
 
     # --- sending ---
+
+    def wait(self) -> None:
+        """It stays in memory for a while: its bytes count, and its deadline runs."""
+        self._mirror.deadlines.add(self)
+        self._swept = True
+        if not self._hold(self._bytes_in):
+            self.give_up(BYTES)
 
     def start(self) -> None:
         """There is a place for it: takes a connection of the shadow's own."""
         self.started = True
-        now = perf_counter_ns()
+        now = self._started_at if not self._swept else perf_counter_ns()
         upstream = self._upstream = self._mirror.route.upstreams.choose(now)
         upstream.in_flight += 1
-        connection = upstream.assign(now)
+        connection = upstream.assign(now, not self._complete)
         if connection is not None:
             self.connected(connection)
         else:
-            assert self._exchange.route is not None
-            upstream.connect(self, self._exchange.route.connect_seconds)
+            self._dial(upstream)
+
+    def _dial(self, upstream: Upstream) -> None:
+        route = self._exchange.route
+        assert route is not None
+        if not self._swept:
+            self.wait()
+        if not self._over:
+            upstream.connect(self, route.connect_seconds)
 
     def connected(self, connection: UpstreamConnection) -> None:
         """A connection for it, kept, dialled or just set free."""
         self._connection = connection
-        connection.assign(self, self._exchange.head.method == b"HEAD", NEVER, NEVER)
-        if self._complete or self._body:
+        self._end_waiting()
+        to_head = self._exchange.head.method == b"HEAD"
+        connection.assign(self, to_head, self.deadline, self.deadline)
+        if self._whole is not None:
+            again, self._whole = self._whole, None
+            connection.write(again)
+        elif self._complete or self._unsent:
             self._send(connection)
+
+    def _end_waiting(self) -> None:
+        if self._swept:
+            self._swept = False
+            self._mirror.deadlines.discard(self)
 
     def connect_failed(self, upstream: Upstream, detail: str) -> None:
         upstream.judge(Outcome.UPSTREAM_CONNECT.value, perf_counter_ns())
@@ -190,8 +238,8 @@ class Copy:
         self._bytes_in += size
         self._complete = complete
         self._trailers = trailers
-        if self._body is not None:
-            self._body += pieces
+        if self._unsent is not None:
+            self._unsent = self._unsent + pieces
             if not self._hold(self._held + size):
                 self.give_up(BYTES)
             elif self._connection is not None:
@@ -201,28 +249,42 @@ class Copy:
 
     def _send(self, connection: UpstreamConnection) -> None:
         """The head and the payload so far; all of it first where the body is rewritten."""
-        exchange, heads = self._exchange, self._mirror.heads
-        length = exchange.head.length
-        if heads.rewrites_body and length:
-            if not self._complete:
-                return
-            body = heads.rewrite(b"".join(self._body or []))
-            if body is None:
-                self.give_up(REWRITE)
-                return
-            self._body, length = [body], len(body)
-        pieces, self._body = self._body or [], None
+        exchange, heads, text = self._exchange, self._mirror.heads, self._text
+        head = exchange.head
+        if heads.rewrites_body and head.length:
+            self._send_rewritten(connection)
+            return
+        pieces, self._unsent = self._unsent or [], None
+        caller = exchange.caller
+        added = caller.added if head.plain else caller.added_lines(head)
+        cut = exchange.cut if text.valued else b""
+        start = b"".join((text.before, cut, text.after, added, exchange.request_id, b"\r\n\r\n"))
+        self._write(connection, start, pieces, chunked=head.length < 0)
+
+    def _send_rewritten(self, connection: UpstreamConnection) -> None:
+        exchange, heads, pieces = self._exchange, self._mirror.heads, self._unsent or []
+        if not self._complete:
+            return
+        body = heads.rewrite(b"".join(pieces))
+        if body is None:
+            self.give_up(REWRITE)
+            return
+        self._unsent = None
+        text = heads.resized(self._text, exchange.cut, len(body))
         added = exchange.caller.added_lines(exchange.head) + exchange.request_id
-        head = heads.build(self._lines, length if length != exchange.head.length else None, added)
-        self._write(connection, head, pieces, chunked=length < 0)
+        self._write(connection, text + added + b"\r\n\r\n", [body], chunked=False)
 
     def _write(
         self, connection: UpstreamConnection, head: bytes, pieces: list[bytes], *, chunked: bool
     ) -> None:
         if chunked:
             pieces = [encode(pieces), last(self._trailers) if self._complete else b""]
-        connection.write(b"".join((head, *pieces)))
-        if not self._hold(connection.transport.get_write_buffer_size()):
+        data = b"".join((head, *pieces))
+        if self._complete and head and len(data) <= _REPLAYED_BYTES:
+            self._whole = data
+        connection.write(data)
+        unsent = connection.transport.get_write_buffer_size()
+        if (unsent or self._held) and not self._hold(unsent):
             self.give_up(BYTES)
 
     def _hold(self, size: int) -> bool:
@@ -234,7 +296,9 @@ class Copy:
         """Nobody waits for a shadow: what it does not take is bounded by bytes."""
 
     def resume_sending(self) -> None:
-        """See pause_sending."""
+        """The shadow has taken what it let wait: those bytes count no longer."""
+        if self._connection is not None and self._unsent is None:
+            self._hold(self._connection.transport.get_write_buffer_size())
 
     # --- answered ---
 
@@ -242,15 +306,24 @@ class Copy:
         """Nobody hears it."""
 
     def answer(
-        self, head: AnswerHead, pieces: list[bytes], complete: bool, trailers: list[bytes]
+        self,
+        head: AnswerHead,
+        pieces: list[bytes],
+        complete: bool,
+        trailers: list[bytes],
+        now: int,
     ) -> None:
-        self._first_byte = perf_counter_ns() - self._started_at
+        self._first_byte = now - self._started_at
         self._status = head.status
+        self._whole = None
         if self._kept is not None:
-            self._kept.lines = head.lines
-        self.more(pieces, complete, trailers)
+            self._kept.head = head
+        self._take(pieces, complete, now)
 
     def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
+        self._take(pieces, complete, perf_counter_ns())
+
+    def _take(self, pieces: list[bytes], complete: bool, now: int) -> None:
         for piece in pieces:
             self._bytes_out += len(piece)
         if self._kept is not None:
@@ -258,23 +331,29 @@ class Copy:
         if complete:
             if not self._complete and self._connection is not None:
                 self._connection.spoil()
-            self._end(answered(self._status))
+            self._end(answered(self._status), now)
 
     def failed(self, outcome: str, detail: str, *, untouched: bool) -> None:
-        self._end(outcome)
+        upstream = self._upstream
+        if untouched and self._whole is not None and upstream is not None:
+            # A kept connection that the shadow's server closed at the same moment: once more.
+            self._connection = None
+            self._mirror.counts.tally.replays += 1
+            self._dial(upstream)
+        elif outcome == TIMEOUT and not self._complete:
+            self._connection = None
+            self.give_up(DEADLINE)
+        else:
+            self._end(outcome, perf_counter_ns())
 
     def broke_down(self) -> None:
-        self._end(Outcome.PROXY_ERROR.value)
+        self._end(Outcome.PROXY_ERROR.value, perf_counter_ns())
 
     # --- ended ---
 
     def expire(self, now: int) -> None:
-        """The deadline has passed: before it was sent whole it is dropped, after it was slow."""
-        if self._connection is None or not self._complete:
-            self.give_up(DEADLINE)
-            return
-        self._connection.discard()
-        self._end(Outcome.UPSTREAM_TIMEOUT.value)
+        """The deadline has passed before it was sent."""
+        self.give_up(DEADLINE)
 
     def abort(self) -> None:
         """The caller's request will never be whole."""
@@ -290,10 +369,9 @@ class Copy:
             self._upstream.leave(self)
         self._leave(reason)
 
-    def _end(self, outcome: str) -> None:
+    def _end(self, outcome: str, now: int) -> None:
         if self._over:
             return
-        now = perf_counter_ns()
         if self._upstream is not None:
             self._upstream.judge(outcome, now)
         self._record(outcome, now)
@@ -301,12 +379,11 @@ class Copy:
 
     def _record(self, outcome: str, now: int) -> None:
         total = now - self._started_at
-        route, decision = self._mirror.route, self._exchange.decision
-        assert decision is not None
-        numbers = (outcome, self._first_byte, total, self._bytes_in, self._bytes_out)
-        route.series.record(*numbers)
-        for label in decision.segments:
-            route.segment(label).record(*numbers)
+        route, first = self._mirror.route, self._first_byte
+        route.series.record(outcome, first, total, self._bytes_in, self._bytes_out)
+        for label in self._exchange.segments:
+            series = route.segment(label)
+            series.record(outcome, first, total, self._bytes_in, self._bytes_out)
         if self.draft is not None and self._kept is not None:
             half = self._kept.half(route.version, outcome, self._status, now, self.draft.cap)
             self.draft.shadow(half)
@@ -314,10 +391,11 @@ class Copy:
     def _leave(self, result: str) -> None:
         self._over = True
         self._connection = None
-        self._body = None
+        self._unsent = self._whole = None
         mirror = self._mirror
-        mirror.deadlines.discard(self)
-        self._hold(0)
+        self._end_waiting()
+        if self._held:
+            self._hold(0)
         if self._upstream is not None:
             self._upstream.in_flight -= 1
         mirror.over(self, result)

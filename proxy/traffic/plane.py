@@ -18,13 +18,12 @@ from proxy.routing.plan import HealthProbe, ListenerLimits, ModelPlan, Plan, Sha
 from proxy.traffic import arriving
 from proxy.traffic.board import Board, Stock, nanoseconds
 from proxy.traffic.connection import PROXY_ERROR, CallerConnection
-from proxy.traffic.decision import Decision
 from proxy.traffic.forward import UpstreamConnection
 from proxy.traffic.mirror import DRAIN, Copy, Mirror
 from proxy.traffic.probing import probe_for_ever
 from proxy.traffic.recording import Recording
 from proxy.traffic.upstreams import Upstream
-from proxy.wire import RequestBook
+from proxy.wire import HeadMemory, RequestBook
 
 _SWEEP_SECONDS: Final = 0.1
 #: Who is idle for this long when draining is closed; who has just come, or was just answered,
@@ -43,7 +42,7 @@ class Plane:
         self.worker = worker
         self.chance = chance or (lambda: random.randbytes(8))  # noqa: S311
         self.board: Board | None = None
-        self.book = RequestBook()
+        self.heads = HeadMemory(RequestBook())
         self.limits = ListenerLimits()
         self.deadlines = Deadlines()
         self.recording = Recording()
@@ -78,7 +77,8 @@ class Plane:
         self._stock.retire(self._live)
         named = {(m.name, s.version) for m in plan.models for s in m.shadows}
         self._mirrors = {key: m for key, m in self._mirrors.items() if key in named or m.in_flight}
-        self.book = self._live.book
+        self.heads = self._live.heads
+        self.heads.forget()  # what was prepared by the Plan before
         self._hash_key = plan.hash_key.encode()[:64]
         self._take_limits(plan.limits)
         self._choose_board()
@@ -168,14 +168,14 @@ class Plane:
         self._id_count += 1
         return b"%b%012x" % (self._id_prefix, self._id_count)
 
-    def customer(self, decision: Decision) -> str:
+    def customer(self, key: bytes, known: bool) -> str:
         """The customer as it may be kept and shown: a keyed hash (promise 12)."""
-        if not decision.known:
+        if not known:
             return ""
         board = self.board
         if board is not None and board.log_customers == "plain":
-            return decision.key.decode("utf-8", "backslashreplace")
-        return blake2b(decision.key, digest_size=8, key=self._hash_key).hexdigest()
+            return key.decode("utf-8", "backslashreplace")
+        return blake2b(key, digest_size=8, key=self._hash_key).hexdigest()
 
     def _connection(self, upstream: Upstream) -> UpstreamConnection:
         return UpstreamConnection(upstream, self.deadlines)
@@ -236,6 +236,8 @@ class Plane:
             if isinstance(thing, Copy):
                 thing.give_up(DRAIN)
             elif isinstance(thing, UpstreamConnection):
+                if isinstance(thing.sink, Copy):
+                    thing.sink.give_up(DRAIN)
                 thing.discard()
         if self._sweeping is not None:
             self._sweeping.cancel()

@@ -74,7 +74,8 @@ class Series:
             at = bucket(first_byte)
             counts[at] = counts.get(at, 0) + 1
             counts = tally.total
-            at = bucket(total)
+            if total != first_byte:  # they are the same where the answer came in one read
+                at = bucket(total)
             counts[at] = counts.get(at, 0) + 1
         if outcome in _GOOD:
             tally.streak = 0
@@ -100,7 +101,9 @@ class ModelCounts:
         self.tally = ModelTally(name)
 
     def count_copy(self, shadow: str, result: str) -> None:
-        results = self.tally.copies.setdefault(shadow, {})
+        results = self.tally.copies.get(shadow)
+        if results is None:
+            results = self.tally.copies[shadow] = {}
         results[result] = results.get(result, 0) + 1
 
     def count_fallback(self, reason: str) -> None:

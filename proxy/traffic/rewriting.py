@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from proxy.routing.plan import ShadowPlan
+from proxy.wire import RequestHead
 
-_MEMO: Final = 4096
 _AFTER_SEGMENT: Final = frozenset(b"/? ")
+_LENGTHS: Final = frozenset((b"content-length", b"transfer-encoding"))
+
+
+class CopyText(NamedTuple):
+    """A copy's head but for what each request adds: ``before``, perhaps the value, ``after``.
+
+    ``valued``: the value that was cut out of the live head goes to the shadow as well.
+    """
+
+    before: bytes
+    valued: bool
+    after: bytes
 
 
 class CopyHead:
     """Writes the heads of copies; prepared once per Plan and shadow."""
 
-    __slots__ = (
-        "_added",
-        "_by",
-        "_keeps",
-        "_pointer",
-        "_prefix",
-        "_removed",
-        "_value",
-        "rewrites_body",
-    )
+    __slots__ = ("_added", "_by", "_pointer", "_prefix", "_removed", "_value", "rewrites_body")
 
     def __init__(self, plan: ShadowPlan) -> None:
         self._removed = frozenset(name.lower().encode() for name in plan.remove)
@@ -38,33 +41,25 @@ class CopyHead:
             part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]
         ]
         self._value = plan.json.value if plan.json else ""
-        self._keeps: dict[bytes, bool] = {}
 
-    def build(self, lines: list[bytes], length: int | None, added: bytes) -> bytes:
-        """A copy's head with its closing empty line.
+    def text(self, head: RequestHead) -> CopyText:
+        """What a copy's head says, from that of the live request."""
+        before, after = [self._request_line(head.lines[0])], [b""]
+        kept, valued = before, False
+        for at, line in enumerate(head.lines[1:], 1):
+            if line[: line.find(b":")].lower() in self._removed:
+                continue
+            kept.append(line)
+            if at == head.cut_line:
+                kept, valued = after, True
+        behind = b"\r\n".join(after) if len(after) > 1 else b""
+        return CopyText(b"\r\n".join(before), valued, behind + self._added)
 
-        ``lines`` are the live request's; ``length`` is the new Content-Length of a rewritten
-        body; ``added`` holds the lines that the proxy adds, its request id last.
-        """
-        keeps = self._keeps
-        kept = [self._request_line(lines[0])]
-        for line in lines[1:]:
-            keep = keeps.get(line)
-            if keep is None:
-                keep = self._learn(line)
-            if keep:
-                kept.append(line)
-        if length is not None:
-            kept = [k for k in kept if k[: k.find(b":")].lower() not in _LENGTHS]
-            kept.append(b"content-length: %d" % length)
-        return b"".join((b"\r\n".join(kept), self._added, added, b"\r\n\r\n"))
-
-    def _learn(self, line: bytes) -> bool:
-        keep = line[: line.find(b":")].lower() not in self._removed
-        if len(self._keeps) >= _MEMO:
-            self._keeps.clear()
-        self._keeps[line] = keep
-        return keep
+    def resized(self, text: CopyText, value: bytes, length: int) -> bytes:
+        """The head in one piece, with the Content-Length of a rewritten body."""
+        lines = (text.before + (value if text.valued else b"") + text.after).split(b"\r\n")
+        kept = [line for line in lines if line[: line.find(b":")].lower() not in _LENGTHS]
+        return b"\r\n".join((*kept, b"content-length: %d" % length))
 
     def _request_line(self, line: bytes) -> bytes:
         if not self._prefix:
@@ -100,6 +95,3 @@ class CopyHead:
             RecursionError,
         ):
             return None
-
-
-_LENGTHS: Final = frozenset((b"content-length", b"transfer-encoding"))

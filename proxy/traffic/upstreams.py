@@ -13,7 +13,7 @@ from proxy.measure.tally import EndpointState
 from proxy.net import Pool, Tasks, dial, our_own
 from proxy.routing.health import EndpointHealth, choose
 from proxy.routing.plan import Endpoint, VersionPlan
-from proxy.traffic.recording import good, upstream_failed
+from proxy.traffic.recording import OK, good, upstream_failed
 
 if TYPE_CHECKING:
     from proxy.traffic.forward import UpstreamConnection
@@ -87,14 +87,16 @@ class Upstream(Pool["UpstreamConnection", Waiter]):
 
     def free(self, connection: UpstreamConnection, now: int) -> None:
         """A connection without an exchange: to the next who waits, else it is kept."""
-        if self.waiting and self.keeps(connection, now) and not connection.stale():
+        if not self.waiting:
+            if self.release(connection, now):
+                connection.deadline = now + self.idle_ns
+                return
+        elif self.keeps(connection, now) and not connection.stale():
             waiter = self.waiting.popleft()
             waiter.waiting = False
             waiter.connected(connection)
-        elif not self.waiting and self.release(connection, now):
-            connection.deadline = now + self.idle_ns
-        else:
-            connection.discard()
+            return
+        connection.discard()
 
     def leave(self, waiter: Waiter) -> None:
         """``waiter`` no longer wants a connection; its dial's goes to whoever comes next."""
@@ -105,7 +107,7 @@ class Upstream(Pool["UpstreamConnection", Waiter]):
     def judge(self, outcome: str, now: int) -> None:
         """What an exchange says of the endpoint's health."""
         health = self.health
-        if good(outcome):
+        if outcome is OK or good(outcome):
             if health.streak or not health.well:
                 health.succeeded(now / 1e9)
         elif upstream_failed(outcome):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from proxy.net import NEVER
 from proxy.terms import Owner
 from proxy.traffic import ending
+from proxy.traffic.decision import Prepared
 
 if TYPE_CHECKING:
     from proxy.traffic.board import ModelRoom, ModelRoute
@@ -33,24 +34,28 @@ def let_in(room: ModelRoom) -> None:
     """Admits those who wait, as far as there is room by the Plan in force."""
     while room.waiting:
         exchange = room.waiting[0]
-        route = newest(exchange)  # what a new Plan says holds for those who wait, too
-        if room.in_flight >= route.in_flight_limit:
+        prepared = newest(exchange)  # what a new Plan says holds for those who wait, too
+        if room.in_flight >= prepared.route.in_flight_limit:
             return
         room.waiting.popleft()
         room.in_flight += 1
         exchange.queued = False
-        exchange.route = route
+        exchange.route = prepared.route
         pieces, exchange.held = exchange.held or [], None
         exchange.caller.deadline = NEVER
         exchange.caller.resume_reading()
-        exchange.admitted(route, pieces)
+        exchange.admitted(prepared, pieces)
 
 
-def newest(exchange: Exchange) -> ModelRoute:
-    """The exchange's model in the Plan in force."""
-    board, route = exchange.plane.board, exchange.route
+def newest(exchange: Exchange) -> Prepared:
+    """The exchange's model in the Plan in force; where it is no more, by the last one."""
+    board, head, route = exchange.plane.board, exchange.head, exchange.route
     assert route is not None
-    return route if board is None else board.by_name.get(route.name, route)
+    assert board is not None
+    prepared: Prepared | None = head.prepared  # of whoever sent the same head last
+    if prepared is None or prepared.board is not board or prepared.route.name != route.name:
+        prepared = Prepared(board, board.by_name.get(route.name, route), head)
+    return prepared
 
 
 def leave(exchange: Exchange, route: ModelRoute) -> None:

@@ -4,8 +4,9 @@ Law: pure.  Whatever two servers could read differently is refused, in both dire
 An own scanner serves; llhttp (httptools) is its oracle in the tests.
 """
 
-from proxy.wire.answer import CHUNKED, UNTIL_CLOSE, AnswerBook, AnswerHead, frame_answer
+from proxy.wire.answer import CHUNKED, UNTIL_CLOSE, AnswerBook, AnswerHead, framed
 from proxy.wire.chunks import LAST_CHUNK, BadChunk, ChunkDecoder, encode, last
+from proxy.wire.memory import HeadMemory
 from proxy.wire.problem import problem
 from proxy.wire.request import RequestBook, RequestHead
 
@@ -17,10 +18,11 @@ __all__ = [
     "AnswerHead",
     "BadChunk",
     "ChunkDecoder",
+    "HeadMemory",
     "RequestBook",
     "RequestHead",
     "encode",
-    "frame_answer",
+    "framed",
     "last",
     "problem",
 ]

@@ -50,27 +50,32 @@ _LENGTH: Final = frozenset((b"content-length",))
 
 
 class AnswerHead:
-    """What an answer's head says.
+    """What an answer's head says; many answers may share one, so nobody changes it.
 
-    ``lines`` holds the status line and the fields to forward, without any Transfer-Encoding;
-    ``length`` is the body's size in bytes as framed (CHUNKED, UNTIL_CLOSE), 0 where the status
-    or the request's method allows no body.
+    ``lines`` holds the status line and the fields to forward, without any Transfer-Encoding,
+    ``text`` the same in one piece; ``length`` is the body's size in bytes as framed (CHUNKED,
+    UNTIL_CLOSE), 0 where the status or the request's method allows no body.
     """
 
-    __slots__ = ("close", "length", "lines", "status")
+    __slots__ = ("_fields", "close", "length", "lines", "status", "text")
 
     def __init__(self, status: int, close: bool, lines: list[bytes]) -> None:
         self.status = status
         self.close = close
         self.lines = lines
         self.length = UNTIL_CLOSE
+        self.text = b""
+        self._fields: dict[bytes, str] = {}
 
-
-def _again(head: AnswerHead) -> AnswerHead:
-    """The same head, with lines of its own: whoever gets it adds to them."""
-    copy = AnswerHead(head.status, head.close, head.lines.copy())
-    copy.length = head.length
-    return copy
+    def field(self, name: bytes) -> str:
+        """The value of the first line of a field (in lower case); empty without one."""
+        found = self._fields.get(name)
+        if found is None:
+            start = name + b":"
+            lines = (x for x in self.lines if x[: len(start)].lower() == start)
+            found = next(lines, start)[len(start) :].strip().decode("latin-1")
+            self._fields[name] = found
+        return found
 
 
 class AnswerBook:
@@ -96,12 +101,12 @@ class AnswerBook:
             return self._read(block, True)
         known = self._heads.get(block)
         if known is not None:
-            return _again(known)
+            return known
         head = self._read(block, False)
         if len(block) <= _HEAD_MEMO_BYTES:
             if len(self._heads) >= _HEAD_MEMO:
                 self._heads.clear()
-            self._heads[block] = _again(head)
+            self._heads[block] = head
         return head
 
     def _read(self, block: bytes, to_head: bool) -> AnswerHead:
@@ -137,6 +142,7 @@ class AnswerBook:
         status = start[0]
         if to_head or status < 200 or status == 204 or status == 304:
             _settle_bodiless(head)
+        head.text = b"\r\n".join(head.lines)
         return head
 
     def _learn(self, raw: bytes) -> Line | None:
@@ -198,15 +204,17 @@ def _settle_bodiless(head: AnswerHead) -> None:
         head.lines = head.lines[:1] + without(head.lines[1:], _LENGTH)
 
 
-def frame_answer(head: AnswerHead, chunked: bool, close: bool, minor: int) -> None:
-    """Adds the fields of our own framing and connection to ``head.lines``.
+def framed(head: AnswerHead, chunked: bool, close: bool, minor: int) -> bytes:
+    """``head.text`` with the fields of our own framing and connection.
 
     ``chunked``: the body goes out in chunks; ``close``: the connection ends after it;
     ``minor`` is the caller's HTTP minor version.
     """
+    text = head.text
     if chunked:
-        head.lines.append(b"transfer-encoding: chunked")
+        text += b"\r\ntransfer-encoding: chunked"
     if close:
-        head.lines.append(b"connection: close")
+        text += b"\r\nconnection: close"
     elif minor == 0:
-        head.lines.append(b"connection: keep-alive")
+        text += b"\r\nconnection: keep-alive"
+    return text

@@ -7,7 +7,7 @@ to forward, in their order, case and number, without what belongs to this connec
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from proxy.errors import RequestRefused
 from proxy.wire.fields import (
@@ -54,6 +54,8 @@ _KINDS: Final[dict[bytes, Kind]] = {
     b"x-forwarded-proto": Kind.FORWARDED_PROTO,
     **dict.fromkeys(_HOP_BY_HOP, Kind.HOP),
 }
+#: The names of fields that mean something to a proxy, whatever a Plan reads.
+RULED: Final = frozenset(_KINDS)
 _HOST_LINE: Final = Kind.HOST
 _LENGTH_LINE: Final = Kind.CONTENT_LENGTH
 _WANTED_LINE: Final = Kind.WANTED
@@ -62,28 +64,25 @@ _KEEP_ALIVE: Final = re.compile(rb"(?i:connection):[ \t]*(?i:keep-alive)[ \t]*")
 
 
 class RequestHead:
-    """What a request's head says.
+    """What a request's head says; many requests may share one, so nobody changes it.
 
     ``lines`` holds the request line and the fields to forward; ``length`` is the body's size
     in bytes (0 without a body, -1 when chunked); ``minor`` is 0 for an HTTP/1.0 caller;
     ``wanted`` maps the lower-case names that the Plan reads to their values in order;
-    ``request_id`` is the caller's when it is sane, else None.
+    ``request_id`` is the caller's when it is sane, else None; ``plain`` means HTTP/1.1 from a
+    caller that says nothing of its own protocol, so that what a proxy adds is always the same.
+
+    Where requests differ in one value only, that value is cut out (memory.py): ``cut`` is the
+    lower-case name of its field, ``cut_line`` the index of its line, which ends where the value
+    began; ``wanted`` does not hold it.  What goes on is ``before``, the value, ``after``.
+    ``prepared`` is for whoever serves the request to keep what he worked out from the head.
     """
 
     __slots__ = (
-        "close",
-        "expects",
-        "forwarded_proto",
-        "host",
-        "length",
-        "lines",
-        "method",
-        "minor",
-        "request_id",
-        "shadow_mark",
-        "target",
-        "wanted",
-    )
+        "after", "before", "close", "cut", "cut_line", "expects", "forwarded_proto", "host",
+        "length", "lines", "method", "minor", "plain", "prepared", "request_id", "shadow_mark",
+        "target", "wanted",
+    )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, minor: int, lines: list[bytes]) -> None:
         self.method = method
@@ -98,6 +97,40 @@ class RequestHead:
         self.shadow_mark = False
         self.request_id: bytes | None = None
         self.wanted: dict[bytes, list[bytes]] | None = None
+        self.plain = True
+        self.cut = self.after = b""
+        self.cut_line = -1
+        self.prepared: Any = None
+
+    def leave_out(self, value: bytes) -> None:
+        """Cuts ``value`` out of the one line that ends with it and is ``wanted``.
+
+        ``cut`` and ``cut_line`` say which one.
+        """
+        lines, at = self.lines, self.cut_line
+        assert self.wanted is not None
+        del self.wanted[self.cut]
+        lines[at] = lines[at][: -len(value)]
+        self.before = b"\r\n".join(lines[: at + 1])
+        self.after = b"".join(b"\r\n" + line for line in lines[at + 1 :])
+
+    def without(self, name: bytes, value: bytes) -> RequestHead:
+        """The same without the lines of a field, and with ``value`` where it was cut out."""
+        head = RequestHead(self.method, self.target, self.minor, self.lines.copy())
+        for slot in _SAID:
+            setattr(head, slot, getattr(self, slot))
+        if self.cut:
+            head.lines[self.cut_line] += value
+            head.wanted = {**(self.wanted or {}), self.cut: [value]}
+        head.lines = head.lines[:1] + without(head.lines[1:], frozenset((name,)))
+        head.before = b"\r\n".join(head.lines)
+        return head
+
+
+_SAID: Final = (
+    "close", "expects", "forwarded_proto", "host", "length", "plain", "request_id", "shadow_mark",
+    "wanted",
+)  # fmt: skip
 
 
 def _refuse(detail: str, status: int = 400, reason: str = "bad_request") -> RequestRefused:
@@ -161,6 +194,8 @@ class RequestBook:
             raise _refuse("Host is missing; HTTP/1.1 requires exactly one")
         if start[3]:
             _settle_start(head)
+        head.plain = start[2] == 1 and not head.forwarded_proto
+        head.before = b"\r\n".join(head.lines)
         return head
 
     def _read_both(self, head: RequestHead, lines: list[bytes]) -> None:

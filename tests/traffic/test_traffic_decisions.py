@@ -309,7 +309,7 @@ def test_what_a_new_plan_does_not_change_is_kept_as_it_is(stage: Stage) -> None:
     assert after is not None
     assert after.by_name["n"] is before.by_name["n"]
     assert after.by_name["m"] is not before.by_name["m"]
-    assert after.book is before.book
+    assert after.heads is before.heads
     assert before.by_name["m"].canary is not None
     assert after.by_name["m"].canary is None
     assert before.without_canaries().by_name["m"].canary is None

@@ -6,7 +6,7 @@ import pytest
 from wire_reading import Answer, read_answer
 
 from proxy.errors import AnswerBroken
-from proxy.wire import CHUNKED, UNTIL_CLOSE, BadChunk, frame_answer
+from proxy.wire import CHUNKED, UNTIL_CLOSE, BadChunk, framed
 
 OWNED = [b"X-Request-Id", b"X-Model", b"x-model-version", b"X-MODEL-ARM", b"X-Release-Id"]
 
@@ -230,8 +230,9 @@ def test_broken_chunks_of_an_answer(body: bytes) -> None:
 )
 def test_our_own_framing(chunked: bool, close: bool, minor: int, added: list[bytes]) -> None:
     head = read_answer(answer(b"X: y", b"Connection: keep-alive")).head
-    frame_answer(head, chunked, close, minor)
-    assert head.lines == [b"HTTP/1.1 200 OK", b"X: y", *added]
+    text = framed(head, chunked, close, minor)
+    assert text.split(b"\r\n") == [b"HTTP/1.1 200 OK", b"X: y", *added]
+    assert head.lines == [b"HTTP/1.1 200 OK", b"X: y"]
 
 
 def test_ten_thousand_lines_of_each_kind() -> None:

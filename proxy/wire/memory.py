@@ -1,0 +1,127 @@
+"""Whole request heads, remembered: a caller's next request mostly differs in the customer alone.
+
+A head is remembered without the value of one field, the customer's.  The same head with
+another value then costs a search, two slices and one dict hit, however many lines it has; what
+was learned of it (memo of a Plan's decisions, the bytes that go on) is there already.
+
+Why this is safe: the value is cut from the first occurrence of the field's name to the end of
+its line, and holds nothing that could be more than a value.  So what is left together with the
+value gives back exactly one head, and every line of it but the cut one was read before.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from proxy.wire.request import RULED, RequestBook, RequestHead
+
+_HEADS: Final = 1024
+_HEAD_BYTES: Final = 2048
+#: Spellings of the customer's field that are looked for: ``X-Customer-Id``, ``x-customer-id``.
+_SPELLINGS: Final = 4
+#: After the memory has filled up, so many heads go by before it learns again: where every head
+#: is another (a trace id in each), remembering would cost more than it gives.
+_REST: Final = 32 * _HEADS
+#: A value as it stands trimmed in its line.
+_VALUE: Final = re.compile(rb"[!-~](?:[ -~]*[!-~])?")
+
+
+class HeadMemory:
+    """Reads request heads through a RequestBook, and remembers them.
+
+    ``customers`` are the lower-case names of the fields that tell customers apart.  One that has
+    a rule of its own, such as Host, is not cut out: the rule depends on its value.
+    """
+
+    __slots__ = ("_book", "_customers", "_heads", "_marks", "_rest")
+
+    def __init__(self, book: RequestBook, customers: frozenset[bytes] = frozenset()) -> None:
+        self._book = book
+        self._customers = customers - RULED
+        self._heads: dict[bytes, RequestHead] = {}
+        self._marks: tuple[bytes, ...] = ()  # CRLF, name, colon, space
+        self._rest = 0
+
+    def read(self, data: bytes, end: int) -> tuple[RequestHead, bytes]:
+        """The head in ``data[:end]`` without its closing empty line, and the value cut out of it.
+
+        The value is ``b""`` where none was.  Raises RequestRefused.
+        """
+        for mark in self._marks:
+            at = data.find(mark, 0, end)
+            if at < 0:
+                continue
+            at += len(mark)
+            stop = data.find(b"\r\n", at, end)
+            if stop < 0:
+                stop = end
+            head = self._heads.get(data[:at] + data[stop:end])
+            if head is None:
+                break
+            value = data[at:stop]
+            if value.isalnum() or _VALUE.fullmatch(value) is not None:
+                return head, value
+            return self._book.scan(data[:end]), b""
+        else:
+            head = self._heads.get(data[:end])
+            if head is not None:
+                return head, b""
+        return self._learn(data[:end])
+
+    def _learn(self, block: bytes) -> tuple[RequestHead, bytes]:
+        head = self._book.scan(block)
+        # A request id of the caller's is another one in the next request.
+        if self._rest or len(block) > _HEAD_BYTES or head.request_id is not None:
+            self._rest = max(0, self._rest - 1)
+            return head, b""
+        names = self._customers & (head.wanted or {}).keys()
+        if not names:
+            self._keep(block, head)
+            return head, b""
+        if len(names) > 1:
+            return head, b""
+        return head, self._cut(block, head, *names)
+
+    def _cut(self, block: bytes, head: RequestHead, name: bytes) -> bytes:
+        """Remembers a head without its customer; the value, where that could be done."""
+        assert head.wanted is not None
+        values = head.wanted[name]
+        value = values[0]
+        if len(values) > 1 or _VALUE.fullmatch(value) is None:
+            return b""
+        named = (at for at, x in enumerate(head.lines) if x[: x.find(b":")].lower() == name)
+        at = next(named, 0)
+        line = head.lines[at]
+        mark = b"\r\n%b: " % line[: len(name)]
+        if line != mark[2:] + value or not self._marks_it(mark):
+            return b""
+        head.cut, head.cut_line = name, at
+        head.leave_out(value)
+        begin = block.find(mark) + len(mark)
+        self._keep(block[:begin] + block[begin + len(value) :], head)
+        return value
+
+    def _marks_it(self, mark: bytes) -> bool:
+        """Whether ``mark`` is looked for, from now on at the latest."""
+        if mark in self._marks:
+            return True
+        if len(self._marks) >= _SPELLINGS:
+            return False
+        self._marks += (mark,)
+        return True
+
+    def _keep(self, block: bytes, head: RequestHead) -> None:
+        if len(self._heads) >= _HEADS:
+            self._heads.clear()
+            self._rest = _REST
+            return
+        self._heads[block] = head
+
+    def forget(self) -> None:
+        """Lets go of what was prepared for the heads; the heads are remembered."""
+        for head in self._heads.values():
+            head.prepared = None
+
+    def __len__(self) -> int:
+        return len(self._heads)
