@@ -19,6 +19,7 @@ class Kept(Protocol):
     """A connection as the pool sees it.  Times in nanoseconds of the monotonic clock."""
 
     born: int
+    deadline: int
     idle_since: int
     served: int  # requests so far
 
@@ -86,6 +87,7 @@ class Pool(Generic[C, W]):
         if connection.served >= self._requests or now - connection.born >= self._age:
             return False
         connection.idle_since = now
+        connection.deadline = now + self.idle_ns
         self.idle.append(connection)
         return True
 

@@ -19,7 +19,7 @@ from proxy.traffic.again import CONNECT
 from proxy.traffic.decision import Prepared, decide
 from proxy.traffic.ending import OVERLOAD
 from proxy.traffic.forward import TIMEOUT
-from proxy.traffic.recording import UPSTREAM_5XX, answered, upstream_failed
+from proxy.traffic.recording import OK, UPSTREAM_5XX, answered, upstream_failed
 from proxy.wire import AnswerHead, RequestHead, encode, framed, last
 
 if TYPE_CHECKING:
@@ -182,11 +182,11 @@ class Exchange:
         upstream.in_flight += 1
         route = self.route
         assert route is not None
-        connection = None
         if not fresh:
-            connection = upstream.assign(self.started, not again.may_repeat(self, route))
-        if connection is not None:
-            return self._send(connection, pieces, self.started)
+            careful = self.kept is None or not route.repeatable
+            connection = upstream.assign(self.started, careful)
+            if connection is not None:
+                return self._send(connection, pieces, self.started)
         self._pending = list(pieces)
         upstream.connect(self, route.connect_seconds)
         if not self.complete:
@@ -204,7 +204,12 @@ class Exchange:
         self._connection = connection
         self._pending = None
         # While the upload goes on we wait for the caller, not for the upstream.
-        wait = again.first_byte_limit(self, route) if self.complete else NEVER
+        if not self.complete:
+            wait = NEVER
+        elif self.arm is route.canary:
+            wait = again.first_byte_limit(self, route)
+        else:
+            wait = route.first_byte
         connection.assign(self, head.method == b"HEAD", now + wait, self.started + route.total)
         if head.length < 0:
             pieces = [encode(pieces), last(self.trailers) if self.complete else b""]
@@ -332,7 +337,7 @@ class Exchange:
         if self.live is not None:
             self.live.keep(pieces)
         if complete:
-            self._finish(answered(self.status), now)
+            self._finish(OK if self.status < 400 else answered(self.status), now)
             self.caller.finished(self.close, now)
         elif not self._paused:
             connection.extend(now + route.idle)
@@ -419,7 +424,9 @@ class Exchange:
         if upstream is not None:
             self.upstream = None
             upstream.in_flight -= 1
-            upstream.judge(outcome, now)
+            health = upstream.health
+            if outcome is not OK or health.streak or not health.well:
+                upstream.judge(outcome, now)
         if self._paused and self._connection is not None:
             self._connection.transport.resume_reading()
         self._connection = None
@@ -429,11 +436,13 @@ class Exchange:
                 ending.record(self, arm, outcome, now)
             elif upstream_failed(outcome):
                 route.counts.tally.fallback_failures += 1
-            ending.conclude(self.plane, self, arm, outcome, now)
-            if not self.complete:
-                for copy in self.copies or ():
-                    copy.abort()
-            self.copies = None  # they still know us: a cycle would wait for the collector
+            if self.live is not None or self.plane.logs:
+                ending.conclude(self.plane, self, arm, outcome, now)
+            if self.copies is not None:
+                if not self.complete:
+                    for copy in self.copies:
+                        copy.abort()
+                self.copies = None  # they still know us: a cycle would wait for the collector
         route.room.in_flight -= 1
         if route.room.waiting:
             waiting.let_in(route.room)

@@ -258,10 +258,21 @@ class UpstreamConnection(asyncio.Protocol):
         except AnswerBroken as broken:
             self._break(str(broken))
             return
-        if head.status >= 200:
-            self._read_final(head, data, end + 4)
+        at = end + 4
+        if head.status < 200:
+            self._read_interim(head, data[at:])
+        elif at + head.length == len(data):  # all of it in one read, as most answers are
+            sink, now = self.sink, perf_counter_ns()
+            assert sink is not None
+            if head.close:
+                self._keep = False
+            self._phase = _IDLE
+            self.sink = None
+            self.deadline = NEVER
+            sink.answer(head, [data[at:]] if head.length else [], True, _NO_LINES, now)
+            self._let_go(now)
         else:
-            self._read_interim(head, data[end + 4 :])
+            self._read_final(head, data, at)
 
     def _read_interim(self, head: AnswerHead, rest: bytes) -> None:
         self._interims += 1
@@ -291,9 +302,7 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             if left < 0:
                 self._keep = False
-            self._phase = _IDLE
-            self.sink = None
-            self.deadline = NEVER
+            self._done()
             sink.answer(head, [data[at : at + length]] if length else [], True, _NO_LINES, now)
             self._let_go(now)
         elif length == CHUNKED:
@@ -353,12 +362,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _let_go(self, now: int) -> None:
         """Back to the pool, unless the sink or the upstream wants it closed."""
+        upstream = self.upstream
         if self._phase is not _IDLE or self.transport.is_closing():
             return
-        if self._keep and not self._full:
-            self.upstream.free(self, now)
-        else:
+        if not self._keep or self._full:
             # What is still unsent belongs to a request that has its answer: nobody reads it.
+            self.discard()
+        elif upstream.waiting:
+            upstream.hand_on(self, now)
+        elif not upstream.release(self, now):
             self.discard()
 
     def spoil(self) -> None:

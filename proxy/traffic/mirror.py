@@ -16,7 +16,7 @@ from proxy.routing.plan import ModelPlan, ShadowPlan
 from proxy.terms import Arm, CopyResult, Outcome
 from proxy.traffic.board import ArmRoute, Stock, nanoseconds
 from proxy.traffic.ending import Kept, PairDraft
-from proxy.traffic.recording import answered
+from proxy.traffic.recording import OK, answered
 from proxy.traffic.rewriting import CopyHead, CopyText
 from proxy.wire import AnswerHead, encode, last
 
@@ -46,7 +46,7 @@ class Mirror:
     """One shadow of one model: who is copied to it, and how much of it may be under way."""
 
     __slots__ = (
-        "_filling", "_pairs", "_plan", "_plane", "_queue", "_share", "counts", "heads", "held",
+        "_everyone", "_filling", "_pairs", "_plan", "_plane", "_queue", "_share", "counts", "heads", "held",
         "in_flight", "route", "wait_ns",
     )  # fmt: skip
 
@@ -62,6 +62,7 @@ class Mirror:
         """Takes a new Plan's bounds; copies under way go on."""
         self._plan = shadow
         self._share = split.copies_share(model, shadow)
+        self._everyone = self._share.limit == split.POINTS
         self._pairs = split.pairs_share(model, shadow)
         self.heads = CopyHead(shadow)
         self.counts = stock.recording.model(model.name)
@@ -74,7 +75,7 @@ class Mirror:
         ``pieces`` came of its body.  The copy is returned if it wants to hear more of the
         exchange: the rest of the body, or what the live version answered.
         """
-        if not self._share.takes(exchange.key):
+        if not self._everyone and not self._share.takes(exchange.key):
             return None
         plan = self._plan
         if self.in_flight >= plan.in_flight and len(self._queue) >= plan.queue:
@@ -86,7 +87,7 @@ class Mirror:
         text = prepared.copies.get(self)
         if text is None:
             text = prepared.copies[self] = self.heads.text(exchange.head)
-        draft = self._draft(exchange)
+        draft = self._draft(exchange) if self._pairs.limit else None
         copy = Copy(self, exchange, text, draft, pieces)
         if self.in_flight < plan.in_flight:
             self.in_flight += 1
@@ -125,7 +126,7 @@ class Mirror:
 
     def over(self, copy: Copy, result: str) -> None:
         """A copy has ended or was given up: its place goes to the next in the queue."""
-        self._count(result)
+        self.counts.count_copy(self._plan.version, result)
         if not copy.started:
             self._queue.remove(copy)
             return
@@ -208,7 +209,8 @@ class Copy:
     def connected(self, connection: UpstreamConnection) -> None:
         """A connection for it, kept, dialled or just set free."""
         self._connection = connection
-        self._end_waiting()
+        if self._swept:
+            self._end_waiting()
         to_head = self._exchange.head.method == b"HEAD"
         connection.assign(self, to_head, self.deadline, self.deadline)
         if self._whole is not None:
@@ -218,9 +220,8 @@ class Copy:
             self._send(connection)
 
     def _end_waiting(self) -> None:
-        if self._swept:
-            self._swept = False
-            self._mirror.deadlines.discard(self)
+        self._swept = False
+        self._mirror.deadlines.discard(self)
 
     def connect_failed(self, upstream: Upstream, detail: str) -> None:
         upstream.judge(Outcome.UPSTREAM_CONNECT.value, perf_counter_ns())
@@ -245,7 +246,7 @@ class Copy:
             elif self._connection is not None:
                 self._send(self._connection)
         elif self._connection is not None:
-            self._write(self._connection, b"", pieces, chunked=self._exchange.head.length < 0)
+            self._write(self._connection, (), pieces, self._exchange.head.length < 0)
 
     def _send(self, connection: UpstreamConnection) -> None:
         """The head and the payload so far; all of it first where the body is rewritten."""
@@ -258,8 +259,8 @@ class Copy:
         caller = exchange.caller
         added = caller.added if head.plain else caller.added_lines(head)
         cut = exchange.cut if text.valued else b""
-        start = b"".join((text.before, cut, text.after, added, exchange.request_id, b"\r\n\r\n"))
-        self._write(connection, start, pieces, chunked=head.length < 0)
+        start = (text.before, cut, text.after, added, exchange.request_id, b"\r\n\r\n")
+        self._write(connection, start, pieces, head.length < 0)
 
     def _send_rewritten(self, connection: UpstreamConnection) -> None:
         exchange, heads, pieces = self._exchange, self._mirror.heads, self._unsent or []
@@ -272,14 +273,18 @@ class Copy:
         self._unsent = None
         text = heads.resized(self._text, exchange.cut, len(body))
         added = exchange.caller.added_lines(exchange.head) + exchange.request_id
-        self._write(connection, text + added + b"\r\n\r\n", [body], chunked=False)
+        self._write(connection, (text, added, b"\r\n\r\n"), [body], False)
 
     def _write(
-        self, connection: UpstreamConnection, head: bytes, pieces: list[bytes], *, chunked: bool
+        self,
+        connection: UpstreamConnection,
+        head: tuple[bytes, ...],
+        pieces: list[bytes],
+        chunked: bool,
     ) -> None:
         if chunked:
             pieces = [encode(pieces), last(self._trailers) if self._complete else b""]
-        data = b"".join((head, *pieces))
+        data = b"".join((*head, *pieces))
         if self._complete and head and len(data) <= _REPLAYED_BYTES:
             self._whole = data
         connection.write(data)
@@ -331,7 +336,7 @@ class Copy:
         if complete:
             if not self._complete and self._connection is not None:
                 self._connection.spoil()
-            self._end(answered(self._status), now)
+            self._end(OK if self._status < 400 else answered(self._status), now)
 
     def failed(self, outcome: str, detail: str, *, untouched: bool) -> None:
         upstream = self._upstream
@@ -373,7 +378,9 @@ class Copy:
         if self._over:
             return
         if self._upstream is not None:
-            self._upstream.judge(outcome, now)
+            health = self._upstream.health
+            if outcome is not OK or health.streak or not health.well:
+                self._upstream.judge(outcome, now)
         self._record(outcome, now)
         self._leave(SENT)
 
@@ -393,7 +400,8 @@ class Copy:
         self._connection = None
         self._unsent = self._whole = None
         mirror = self._mirror
-        self._end_waiting()
+        if self._swept:
+            self._end_waiting()
         if self._held:
             self._hold(0)
         if self._upstream is not None:

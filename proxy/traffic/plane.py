@@ -47,6 +47,7 @@ class Plane:
         self.deadlines = Deadlines()
         self.recording = Recording()
         self.draining = False
+        self.logs = False
         self._tasks = Tasks()
         self._stock = Stock(self._tasks, self.recording, self._connection)
         self._live: Board | None = None  # the Plan as it is
@@ -99,6 +100,7 @@ class Plane:
 
     def _choose_board(self) -> None:
         self.board = self._safe if self.desk_silent else self._live
+        self.logs = self.board is not None and self.board.log_share is not None
 
     def _take_limits(self, limits: ListenerLimits) -> None:
         self.limits = limits

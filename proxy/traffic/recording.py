@@ -77,7 +77,7 @@ class Series:
             if total != first_byte:  # they are the same where the answer came in one read
                 at = bucket(total)
             counts[at] = counts.get(at, 0) + 1
-        if outcome in _GOOD:
+        if outcome is OK or outcome in _GOOD:
             tally.streak = 0
         elif outcome in _UPSTREAM_FAILED:
             tally.streak += 1

@@ -87,16 +87,19 @@ class Upstream(Pool["UpstreamConnection", Waiter]):
 
     def free(self, connection: UpstreamConnection, now: int) -> None:
         """A connection without an exchange: to the next who waits, else it is kept."""
-        if not self.waiting:
-            if self.release(connection, now):
-                connection.deadline = now + self.idle_ns
-                return
-        elif self.keeps(connection, now) and not connection.stale():
+        if self.waiting:
+            self.hand_on(connection, now)
+        elif not self.release(connection, now):
+            connection.discard()
+
+    def hand_on(self, connection: UpstreamConnection, now: int) -> None:
+        """A connection without an exchange, to whoever waits for one."""
+        if self.keeps(connection, now) and not connection.stale():
             waiter = self.waiting.popleft()
             waiter.waiting = False
             waiter.connected(connection)
-            return
-        connection.discard()
+        else:
+            connection.discard()
 
     def leave(self, waiter: Waiter) -> None:
         """``waiter`` no longer wants a connection; its dial's goes to whoever comes next."""
