@@ -86,12 +86,6 @@ class CallerConnection(asyncio.Protocol):
             self._plane.recording.refuse("connections")
             ending.tell(self, None, 503, "connections", "no connection is free", Owner.PROXY)
 
-    def data_received(self, data: bytes) -> None:
-        if self._buffer:
-            data = self._buffer + data
-            self._buffer = b""
-        self._drive(data)
-
     def eof_received(self) -> bool:
         # A caller that half-closes has left: close() and shutdown(SHUT_WR) look the same from
         # here, and work for nobody must stop at once.  Envoy and nginx choose the same.
@@ -118,15 +112,17 @@ class CallerConnection(asyncio.Protocol):
             self.deadline = self._waiting_deadline(now)
             self.exchange.resume_answer()
         elif self._phase is _ANSWERING:
-            self._phase = _AT_HEAD
             self._next(now)
         else:
             self.deadline = now + _LINGER_NS
 
     # --- reading ---
 
-    def _drive(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         """Reads on until nothing more can be read: a loop, for pipelined requests do not nest."""
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
         self._driving = True
         try:
             while data:
@@ -174,30 +170,27 @@ class CallerConnection(asyncio.Protocol):
         head, cut = plane.heads.read(data, end)
         self._head_begun = False
         now = perf_counter_ns()
-        return self._begin(Exchange(plane, self, head, cut, now), head.length, data, end + 4, now)
+        exchange = self.exchange = Exchange(plane, self, head, cut, now)
+        at, length = end + 4, head.length
+        end = at + length
+        if length < 0 or end > len(data):
+            return self._begin_upload(exchange, data, at, now)
+        self._phase = _ANSWERING
+        self.deadline = NEVER
+        exchange.begin([data[at:end]] if length else [], True)
+        return data[end:]
 
-    def _begin(self, exchange: Exchange, length: int, data: bytes, at: int, now: int) -> bytes:
-        self.exchange = exchange
-        if length == 0:
-            self._phase = _ANSWERING
-            self.deadline = NEVER
-            exchange.begin([], True)
-            return data[at:]
+    def _begin_upload(self, exchange: Exchange, data: bytes, at: int, now: int) -> bytes:
+        """The body has not come whole with its head."""
+        self.deadline = now + self._plane.body_ns
+        length = exchange.head.length
         if length > 0:
-            end = at + length
-            if end <= len(data):
-                self._phase = _ANSWERING
-                self.deadline = NEVER
-                exchange.begin([data[at:end]], True)
-                return data[end:]
             self._phase = _FIXED
-            self._left = end - len(data)
-            self.deadline = now + self._plane.body_ns
+            self._left = at + length - len(data)
             exchange.begin([data[at:]] if at < len(data) else [], False)
             return b""
         self._phase = _CHUNKS
         self._decoder = ChunkDecoder()
-        self.deadline = now + self._plane.body_ns
         exchange.begin([], False)
         # The exchange may have been refused at once: then the rest is not a body any more.
         return self._read_chunks(data, at) if self._phase is _CHUNKS else data[at:]
@@ -284,7 +277,6 @@ class CallerConnection(asyncio.Protocol):
         if close or self._phase is not _ANSWERING:
             self._linger(self._phase is _ANSWERING, now)
         elif not self._write_paused:  # else the next request waits until this answer is taken
-            self._phase = _AT_HEAD
             self._next(now)
 
     def cut(self, reset: bool) -> None:
@@ -368,14 +360,14 @@ class CallerConnection(asyncio.Protocol):
 
     def _next(self, now: int) -> None:
         """Ready for another request; perhaps it has come already."""
+        self._phase = _AT_HEAD
         self.idle_since = now
         self.deadline = now + self._plane.idle_ns
         if not self._reading:
             self._reading = True
             self.transport.resume_reading()
         if self._buffer and not self._driving:
-            data, self._buffer = self._buffer, b""
-            self._drive(data)
+            self.data_received(b"")
 
     def _linger(self, whole: bool, now: int) -> None:
         """Closes; where something is still coming that we have not read, reads on for a while."""

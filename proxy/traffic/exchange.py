@@ -60,7 +60,8 @@ class Exchange:
         self.head = head
         self.cut = cut  # the value that was cut out of the head
         self.started = now
-        self.request_id = head.request_id or plane.next_request_id()
+        plane.requests = number = plane.requests + 1
+        self.request_id = head.request_id or b"%b%012x" % (plane.id_prefix, number)
         self.close = head.close  # the caller's connection ends with this answer
         self.route: ModelRoute | None = None
         self.arm: ArmRoute | None = None
@@ -299,7 +300,9 @@ class Exchange:
             self.close = True
         if self.live is not None:
             self.live.head = head
-        text = framed(head, self._framed, self.close, minor)
+        text = head.text
+        if self._framed or self.close or not minor:
+            text = framed(head, self._framed, self.close, minor)
         if self.fallback:
             arm = route.stable
             text += b"\r\nx-fallback: " + self.fallback.encode()

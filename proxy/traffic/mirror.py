@@ -323,20 +323,20 @@ class Copy:
         self._whole = None
         if self._kept is not None:
             self._kept.head = head
-        self._take(pieces, complete, now)
-
-    def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
-        self._take(pieces, complete, perf_counter_ns())
-
-    def _take(self, pieces: list[bytes], complete: bool, now: int) -> None:
         for piece in pieces:
             self._bytes_out += len(piece)
         if self._kept is not None:
             self._kept.keep(pieces)
         if complete:
-            if not self._complete and self._connection is not None:
-                self._connection.spoil()
-            self._end(OK if self._status < 400 else answered(self._status), now)
+            self._end(OK if head.status < 400 else answered(head.status), now)
+
+    def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
+        for piece in pieces:
+            self._bytes_out += len(piece)
+        if self._kept is not None:
+            self._kept.keep(pieces)
+        if complete:
+            self._end(answered(self._status), perf_counter_ns())
 
     def failed(self, outcome: str, detail: str, *, untouched: bool) -> None:
         upstream = self._upstream
@@ -377,6 +377,8 @@ class Copy:
     def _end(self, outcome: str, now: int) -> None:
         if self._over:
             return
+        if not self._complete and self._connection is not None:
+            self._connection.spoil()  # it answered before it was sent everything
         if self._upstream is not None:
             health = self._upstream.health
             if outcome is not OK or health.streak or not health.well:

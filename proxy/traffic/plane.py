@@ -61,8 +61,8 @@ class Plane:
         self._reported_at = perf_counter_ns()
         self._hash_key = b""
         # Unique over workers and restarts; the counter makes it unique within one.
-        self._id_prefix = secrets.token_hex(8).encode()
-        self._id_count = 0
+        self.id_prefix = secrets.token_hex(8).encode()
+        self.requests = 0
         self._take_limits(self.limits)
 
     # --- the Plan ---
@@ -165,10 +165,6 @@ class Plane:
     def forget(self, caller: CallerConnection) -> None:
         self._callers.discard(caller)
         self.deadlines.discard(caller)
-
-    def next_request_id(self) -> bytes:
-        self._id_count += 1
-        return b"%b%012x" % (self._id_prefix, self._id_count)
 
     def customer(self, key: bytes, known: bool) -> str:
         """The customer as it may be kept and shown: a keyed hash (promise 12)."""

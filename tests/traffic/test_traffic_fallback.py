@@ -260,7 +260,7 @@ def test_our_own_fault_while_an_answer_is_read(
     monkeypatch.setattr("proxy.traffic.exchange.framed", fault)
     scene = stage(model())
     caller = scene.caller()
-    caller >> get()
+    caller >> get("connection: close")
     scene["1"] << sent
     assert caller.answer().status == 500
     assert scene.outcomes() == {"1/stable": {"proxy_error": 1}}
