@@ -10,7 +10,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -21,7 +21,15 @@ log = logging.getLogger(__name__)
 #: Bytes that may lie unread before a sender keeps the rest to itself.
 BACKLOG_BOUND = 256 * 1024
 
-Incoming = TypeVar("Incoming")
+Incoming = TypeVar("Incoming", covariant=True)
+
+
+class Decoder(Protocol[Incoming]):
+    """Bytes to a message, as msgspec's do."""
+
+    def decode(self, body: bytes, /) -> Incoming:
+        """Raises msgspec.DecodeError."""
+        ...
 
 
 class Channel(asyncio.Protocol, Generic[Incoming]):
@@ -32,7 +40,7 @@ class Channel(asyncio.Protocol, Generic[Incoming]):
 
     def __init__(
         self,
-        decoder: msgspec.msgpack.Decoder[Incoming],
+        decoder: Decoder[Incoming],
         on_message: Callable[[Incoming], None],
         on_lost: Callable[[], None],
     ) -> None:

@@ -17,13 +17,13 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol
 
-import msgspec
 import uvloop
 
 from proxy.errors import CannotListen
 from proxy.fleet import control, listening, logs
 from proxy.fleet import messages as m
 from proxy.fleet.channel import Channel, connect
+from proxy.fleet.plans import DownDecoder
 from proxy.measure.tally import Report
 from proxy.net import Tasks
 from proxy.routing.plan import Plan
@@ -38,8 +38,6 @@ BEAT_EVERY: Final = 1.0
 _LOOKS: Final = 200
 _LAST_WORDS: Final = 1.0  # seconds for the desk to take the last report
 
-_down = msgspec.msgpack.Decoder(m.Down)
-
 
 class DataPlane(Protocol):
     """What a worker needs of the data plane."""
@@ -47,7 +45,7 @@ class DataPlane(Protocol):
     async def listen(self, sock: socket.socket) -> None: ...
     def apply(self, plan: Plan) -> None: ...
     def desk_heard(self) -> None: ...
-    def report(self) -> Report: ...
+    def report(self, whole: bool = False) -> Report: ...
     async def drain(self, seconds: float) -> None: ...
     @property
     def plan(self) -> Plan | None: ...
@@ -72,6 +70,8 @@ class Worker:
         self._drain: asyncio.Future[float] = loop.create_future()
         self._channel: Channel[m.Down] | None = None
         self._channel_gone = asyncio.Event()
+        self._down = DownDecoder()
+        self._first = True  # report on this channel: its desk knows nothing yet
         self._tasks = Tasks()
         self._control = control.Control(line, control.to_child, self._on_control, self._stop)
 
@@ -144,9 +144,12 @@ class Worker:
         """Say Hello on a new channel; the one before is gone, or belongs to a desk that is."""
         if self._channel is not None:
             self._channel.abort()
-        channel: Channel[m.Down] = Channel(_down, self._on_desk, lambda: self._desk_lost(channel))
+        channel: Channel[m.Down] = Channel(
+            self._down, self._on_desk, lambda: self._desk_lost(channel)
+        )
         await connect(sock, channel)
         self._channel = channel
+        self._first = True
         self._channel_gone.clear()
         born = self._birth.result()
         plan = born.plane.plan
@@ -171,7 +174,9 @@ class Worker:
     def _report(self) -> None:
         """Send what was counted, or let it add up in the plane while the desk does not read."""
         if self._channel is not None and not self._channel.crowded:
-            self._channel.send(m.ReportMessage(self._birth.result().plane.report()))
+            report = self._birth.result().plane.report(whole=self._first)
+            self._channel.send(m.ReportMessage(report))
+            self._first = False
 
     async def _report_for_ever(self) -> None:
         while True:

@@ -77,6 +77,7 @@ class EndpointState(msgspec.Struct):
     connections: int
     ejected: bool
     reason: str = ""
+    shadow: bool = False  # copies have connections of their own (promise 2)
 
 
 class Report(msgspec.Struct):
@@ -90,7 +91,9 @@ class Report(msgspec.Struct):
     pairs_dropped: int = 0  # over the bound between two reports
     log: list[Logged] = msgspec.field(default_factory=list)
     log_dropped: int = 0
-    endpoints: list[EndpointState] = msgspec.field(default_factory=list)
+    endpoints: list[EndpointState] = msgspec.field(default_factory=list)  # that have changed
+    gone: list[EndpointState] = msgspec.field(default_factory=list)  # before ``endpoints``
+    whole: bool = False  # ``endpoints`` are all there are: forget what was told before
     connections: int = 0  # callers now
     in_flight: int = 0  # exchanges now
     copies_in_flight: int = 0

@@ -199,4 +199,5 @@ class Plan(msgspec.Struct, frozen=True):
     access_log: AccessLog | None = None
     shadow_marker_from_outside: Literal["remove", "refuse"] = "remove"
     latches: tuple[Latch, ...] = ()
+    busy_poll: float = 0.0  # how long a worker stays awake after traffic; 0 is off
     hash_key: str = ""  # under which customer keys are hashed before anything is kept

@@ -35,6 +35,7 @@ def compile_plan(settings: Settings, number: int = 0) -> plan.Plan:
         desk_silence=settings.desk_silence,
         access_log=plan.AccessLog(percent=log.percent, customers=log.customers) if log else None,
         shadow_marker_from_outside=settings.shadow_marker_from_outside,
+        busy_poll=settings.busy_poll,
     )
 
 

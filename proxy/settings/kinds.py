@@ -133,8 +133,8 @@ class OneOrMany:
         return [value] if isinstance(value, dict) else value
 
 
-def duration(minimum: str, maximum: str) -> Kind:
-    """A duration within bounds, kept as float seconds."""
+def duration(minimum: str, maximum: str, like: str = "250ms, 3s, 5m, 1h") -> Kind:
+    """A duration within bounds, kept as float seconds; ``like`` are examples."""
     low, high = units.duration(minimum), units.duration(maximum)
 
     def read(value: object) -> float:
@@ -145,7 +145,7 @@ def duration(minimum: str, maximum: str) -> Kind:
 
     return Kind(
         "duration",
-        f"a duration from {minimum} to {maximum}, such as 250ms, 3s, 5m, 1h or a number of seconds",
+        f"a duration from {minimum} to {maximum}, such as {like} or a number of seconds",
         read,
         {"type": ["string", "number"], "examples": ["250ms", "3s", "5m"]},
         units.show_duration,

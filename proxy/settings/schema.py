@@ -294,6 +294,12 @@ class Settings(Part):
         description="What is done with the header `x-shadow` of a caller: taken off, or the "
         "request refused.",
     )
+    busy_poll: Annotated[float, duration("0s", "10ms", "400us")] = Field(
+        default=0.0,
+        description="For so long after the last traffic a worker stays awake and looks for more: "
+        "less latency for the price of a core for each worker. 0 is off. A change holds for new "
+        "connections.",
+    )
     access_log: AccessLog | None = Field(
         default=None, description="One JSON line for each request."
     )

@@ -9,8 +9,9 @@ import re
 from decimal import Decimal
 from typing import Final
 
-_DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h)", re.ASCII)
+_DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(us|ms|s|m|h)", re.ASCII)
 _SECONDS: Final = {
+    "us": Decimal("0.000001"),
     "ms": Decimal("0.001"),
     "s": Decimal(1),
     "m": Decimal(60),
@@ -37,7 +38,7 @@ def number(value: object) -> Decimal:
 
 
 def duration(value: object) -> Decimal:
-    """Seconds from ``250ms``, ``3s``, ``5m``, ``1h``, or from a number of seconds."""
+    """Seconds from ``400us``, ``250ms``, ``3s``, ``5m``, ``1h``, or from a number of seconds."""
     if not isinstance(value, str):
         return number(value)
     match = _DURATION.fullmatch(value)
@@ -76,9 +77,11 @@ def plain(value: float) -> float:
 
 
 def show_duration(seconds: float) -> str:
-    """The largest unit that keeps the number whole: 90s, 5m, 250ms."""
+    """The largest unit that keeps the number whole: 90s, 5m, 250ms, 400us."""
     exact = number(seconds)
-    for unit in ("h", "m", "s", "ms"):
+    if not exact:
+        return "0s"
+    for unit in ("h", "m", "s", "ms", "us"):
         count = exact / _SECONDS[unit]
         if count == count.to_integral_value() and (count >= 1 or unit == "ms"):
             return f"{int(count)}{unit}"

@@ -1,8 +1,8 @@
 """What the workers report, kept for as long as somebody may ask: the last minutes.
 
-Time is an argument.  Windows of everybody reach back a quarter of an hour, those of segments
-two minutes; both are rings of bounded size.  A canary's windows begin afresh when it enters,
-so that what it did in an earlier life is not held against it.
+Time is an argument.  Windows that a judge may ask for reach back a quarter of an hour, those of
+segments and shadows two minutes; all are rings of bounded size.  A canary's windows begin afresh
+when it enters, so that what it did in an earlier life is not held against it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from proxy.routing.plan import Plan
 from proxy.steering.totals import Series, series_of
 from proxy.terms import Arm
 
-SEGMENT_SPAN: Final = 120.0  # seconds
+SHORT_SPAN: Final = 120.0  # seconds
 
 
 class Runs:
@@ -112,5 +112,6 @@ class Observed:
     def _window(self, series: Series) -> Window:
         found = self._windows.get(series)
         if found is None:
-            found = self._windows[series] = Window(SEGMENT_SPAN if series[3] else SPAN)
+            short = bool(series[3]) or series[2] == Arm.SHADOW
+            found = self._windows[series] = Window(SHORT_SPAN if short else SPAN)
         return found

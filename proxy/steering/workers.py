@@ -6,6 +6,9 @@ import msgspec
 
 from proxy.measure import EndpointState, Report
 
+#: (model, version, endpoint, shadow)
+Place = tuple[str, str, str, bool]
+
 
 class Worker(msgspec.Struct):
     """One worker as the desk knows it.  ``heard`` is seconds since the epoch."""
@@ -20,7 +23,7 @@ class Worker(msgspec.Struct):
     copies_bytes: int = 0
     desk_silent: bool = False
     draining: bool = False
-    endpoints: list[EndpointState] = msgspec.field(default_factory=list)
+    endpoints: dict[Place, EndpointState] = msgspec.field(default_factory=dict)
 
 
 class Workers:
@@ -40,7 +43,12 @@ class Workers:
         known.copies_in_flight, known.copies_bytes = report.copies_in_flight, report.copies_bytes
         known.desk_silent, known.draining = report.desk_silent, report.draining
         known.plan_number = report.plan_number
-        known.endpoints = report.endpoints
+        if report.whole:
+            known.endpoints.clear()
+        for state in report.gone:
+            known.endpoints.pop(_place(state), None)
+        for state in report.endpoints:
+            known.endpoints[_place(state)] = state
 
     def lost(self, worker: int) -> None:
         self._known.pop(worker, None)
@@ -50,4 +58,8 @@ class Workers:
 
     def endpoints(self) -> list[tuple[int, EndpointState]]:
         """Each endpoint as each worker sees it."""
-        return [(known.worker, state) for known in self.all() for state in known.endpoints]
+        return [(it.worker, state) for it in self.all() for state in it.endpoints.values()]
+
+
+def _place(state: EndpointState) -> Place:
+    return state.model, state.version, state.endpoint, state.shadow

@@ -11,7 +11,7 @@ disk or a database is imported or waited for.  exchange.py is the life of one re
     mirror       shadow copies, and their bounds
     decision     which arm answers
     board        the Plan made ready; upstreams, its endpoints; recording, its counts
-    plane        the whole, as a worker holds it
+    plane        the whole, as a worker holds it; polling, how it stays awake if asked to
 """
 
 from proxy.traffic.plane import Plane

@@ -40,7 +40,7 @@ def may_repeat(exchange: Exchange, route: ModelRoute) -> bool:
 def replay(exchange: Exchange, route: ModelRoute, upstream: Upstream) -> None:
     """After a kept connection had gone stale: the same endpoint, on a fresh one."""
     exchange.replayed = True
-    route.counts.tally.replays += 1
+    route.counts.running().replays += 1
     _send_again(exchange, upstream, exchange.kept or [], upstream, fresh=True)
 
 

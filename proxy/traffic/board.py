@@ -10,13 +10,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from proxy.measure.tally import EndpointState
 from proxy.net import Tasks
 from proxy.routing import keys, split
 from proxy.routing.match import Table
-from proxy.routing.plan import Endpoint, ModelPlan, Plan, ShadowPlan, VersionPlan
+from proxy.routing.plan import ModelPlan, Plan, ShadowPlan, VersionPlan
 from proxy.terms import Arm
 from proxy.traffic.recording import ModelCounts, Recording, Series
-from proxy.traffic.upstreams import Upstream, UpstreamSet
+from proxy.traffic.upstreams import Place, Upstream, UpstreamSet
 from proxy.wire import HeadMemory, RequestBook
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from proxy.traffic.mirror import Mirror
 
 _NANO: Final = 1_000_000_000
+_LINE_KEYS: Final = (keys.HeaderKey, keys.CookieKey)
 T = TypeVar("T")
 
 
@@ -51,39 +53,49 @@ class Stock:
         self.tasks = tasks
         self.recording = recording
         self._make = make
-        self._upstreams: dict[tuple[str, str, str, Endpoint], Upstream] = {}
-        self._rooms: dict[str, ModelRoom] = {}
+        self.astir: set[Upstream] = set()  # endpoints that may have changed since the last report
+        self.rooms: dict[str, ModelRoom] = {}
+        self._upstreams: dict[Place, Upstream] = {}
+        self._leaving: set[Upstream] = set()  # of no Plan any more, but with requests under way
 
     def room(self, model: str) -> ModelRoom:
-        return self._rooms.setdefault(model, ModelRoom())
+        return self.rooms.setdefault(model, ModelRoom())
 
     def upstreams(self, model: str, version: VersionPlan, *, shadow: bool) -> UpstreamSet:
         """The endpoints of a version.  Copies have their own connections (promise 2)."""
-        pool = Arm.SHADOW.value if shadow else "live"
         found = []
         for endpoint in version.endpoints:
-            key = (model, version.name, pool, endpoint)
-            upstream = self._upstreams.get(key)
+            place = Place(model, version.name, endpoint, shadow)
+            upstream = self._upstreams.get(place)
             if upstream is None:
-                upstream = Upstream(endpoint, version, self.tasks, self._make)
-                self._upstreams[key] = upstream
+                upstream = Upstream(place, version, self.tasks, self._make, self.astir)
+                self._upstreams[place] = upstream
             else:
                 upstream.adopt(version)
             found.append(upstream)
-        return UpstreamSet(model, version, found)
+        return UpstreamSet(version, found)
 
-    def retire(self, kept: Board) -> None:
-        """Closes the idle connections of endpoints that no Plan names any more."""
-        named = {id(u) for upstreams in kept.upstream_sets for u in upstreams.upstreams}
-        for key, upstream in list(self._upstreams.items()):
-            if id(upstream) not in named:
-                upstream.close()
-                if not upstream.in_flight:
-                    del self._upstreams[key]
-        names = {route.name for route in kept.routes}
-        for name, room in list(self._rooms.items()):
-            if name not in names and not room.in_flight and not room.waiting:
-                del self._rooms[name]
+    def retire(self, kept: Board) -> list[EndpointState]:
+        """Closes the idle connections of endpoints that no Plan names any more.
+
+        Gives back those of them that the desk was told of.  Looks at no more than the Plan
+        changed, and at what earlier ones left behind.
+        """
+        self.astir |= kept.came
+        self._leaving = (self._leaving | kept.gone) - kept.came
+        for upstream in list(self._leaving):
+            upstream.close()
+            if not upstream.in_flight:
+                self._leaving.discard(upstream)
+                del self._upstreams[upstream.place]
+        for name, room in list(self.rooms.items()):
+            if name not in kept.by_name and not room.in_flight and not room.waiting:
+                del self.rooms[name]
+        return [told for told in (it.retire() for it in kept.gone) if told is not None]
+
+    def news(self) -> list[EndpointState]:
+        """The endpoints that are not as the desk was last told."""
+        return [state for state in (it.news() for it in list(self.astir)) if state is not None]
 
 
 class ArmRoute:
@@ -128,10 +140,11 @@ class ModelRoute:
     """All that is prepared for one model."""
 
     __slots__ = (
-        "body_limit", "canary", "canary_first_byte", "connect_seconds", "counts", "first_byte",
-        "hold_limit", "holds_body", "idle", "in_flight_limit", "key", "mirrors", "missing_random",
-        "name", "plan", "queue_limit", "queue_wait", "repeatable", "room", "segments", "share",
-        "stable", "statuses", "tester_name", "tester_secret", "total",
+        "_safe", "body_limit", "canary", "canary_first_byte", "connect_seconds", "counts",
+        "customer_line", "first_byte", "hold_limit", "holds_body", "idle", "in_flight_limit",
+        "key", "mirrors", "missing_random", "name", "plan", "queue_limit", "queue_wait",
+        "repeatable", "room", "segments", "share", "stable", "statuses", "tester_name",
+        "tester_secret", "total", "wanted",
     )  # fmt: skip
 
     def __init__(self, plan: ModelPlan, stock: Stock, mirrors: tuple[Mirror, ...]) -> None:
@@ -154,14 +167,27 @@ class ModelRoute:
         self._prepare_limits(plan)
         self.tester_name = plan.testers.header.lower().encode() if plan.testers else b""
         self.tester_secret = plan.testers.secret.encode() if plan.testers else b""
+        self.wanted = _wanted(plan)
+        self.customer_line = self.key.line if isinstance(self.key, _LINE_KEYS) else b""
+        self._safe: ModelRoute | None = None
 
     def without_canary(self) -> ModelRoute:
-        """The same with every customer on stable."""
+        """The same with every customer on stable; made once."""
         if self.canary is None:
             return self
-        safe = _twin(self)
-        safe.canary = None
-        return safe
+        if self._safe is None:
+            safe = _twin(self)
+            safe.canary = None
+            self._safe = safe
+        return self._safe
+
+    @property
+    def upstreams(self) -> set[Upstream]:
+        """Every endpoint that the Plan in force sends anything of this model to."""
+        arms = [self.stable, *(mirror.route for mirror in self.mirrors)]
+        if self.canary is not None:
+            arms.append(self.canary)
+        return {upstream for arm in arms for upstream in arm.upstreams.upstreams}
 
     def _prepare_limits(self, plan: ModelPlan) -> None:
         deadlines, limits = plan.deadlines, plan.limits
@@ -184,12 +210,16 @@ class Board:
     """One Plan, ready to be asked."""
 
     __slots__ = (
+        "_places",
         "_table",
         "_wanted",
         "by_name",
+        "came",
+        "gone",
         "heads",
         "log_customers",
         "log_share",
+        "made",
         "plan",
         "refuse_marked",
         "routes",
@@ -207,19 +237,14 @@ class Board:
         A revert of one model among a thousand prepares one; this runs on the traffic's loop.
         """
         self.plan = plan
-        ready: dict[str, ModelRoute] = {} if before is None else before.by_name
-
-        def route(model: ModelPlan) -> ModelRoute:
-            known = ready.get(model.name)
-            if known is not None and known.plan == model:
-                return known
-            mirrors = tuple(mirror(model, shadow) for shadow in model.shadows)
-            return ModelRoute(model, stock, mirrors)
-
-        self.routes = tuple(route(model) for model in plan.models)
-        self.by_name: dict[str, ModelRoute] = {each.name: each for each in self.routes}
-        self._table = Table(plan.models)
-        self._wanted = _wanted(plan)
+        self._take_routes(plan, stock, mirror, {} if before is None else before.by_name)
+        self._places = [(model.path_prefix, model.host) for model in plan.models]
+        same_places = before is not None and before._places == self._places
+        self._table: Table = before._table if before and same_places else Table(plan.models)
+        self._wanted = (
+            frozenset[bytes]().union(*[each.wanted for each in self.routes]),
+            frozenset([each.customer_line for each in self.routes]),
+        )
         self.heads: HeadMemory = (
             before.heads
             if before is not None and before._wanted == self._wanted
@@ -228,6 +253,38 @@ class Board:
         self.log_share = split.log_share(plan.access_log) if plan.access_log else None
         self.log_customers = plan.access_log.customers if plan.access_log else "none"
         self.refuse_marked = plan.shadow_marker_from_outside == "refuse"
+
+    def _take_routes(
+        self,
+        plan: Plan,
+        stock: Stock,
+        mirror: Callable[[ModelPlan, ShadowPlan], Mirror],
+        ready: dict[str, ModelRoute],
+    ) -> None:
+        """The route of each model: the ready one, or one that is ``made``.
+
+        ``came`` and ``gone`` are the endpoints that this Plan names and the last one did not,
+        and the other way round.
+        """
+        self.made: list[ModelRoute] = []
+        self.gone: set[Upstream] = set()
+        routes = []
+        for model in plan.models:
+            route = ready.get(model.name)
+            if route is None or (route.plan is not model and route.plan != model):
+                if route is not None:
+                    self.gone |= route.upstreams  # now, for the mirrors are about to change
+                mirrors = tuple(mirror(model, shadow) for shadow in model.shadows)
+                route = ModelRoute(model, stock, mirrors)
+                self.made.append(route)
+            routes.append(route)
+        self.routes = tuple(routes)
+        self.by_name: dict[str, ModelRoute] = {each.name: each for each in routes}
+        for name in ready.keys() - self.by_name.keys():
+            self.gone |= ready[name].upstreams
+        named = {upstream for route in self.made for upstream in route.upstreams}
+        self.came = named - self.gone
+        self.gone -= named
 
     def without_canaries(self) -> Board:
         """The same with every customer on stable."""
@@ -241,17 +298,6 @@ class Board:
         index = self._table.find(target, host)
         return None if index is None else self.routes[index]
 
-    @property
-    def upstream_sets(self) -> list[UpstreamSet]:
-        """Every version that this Plan sends anything to."""
-        found = []
-        for route in self.routes:
-            found.append(route.stable.upstreams)
-            if route.canary is not None:
-                found.append(route.canary.upstreams)
-            found += [mirror.route.upstreams for mirror in route.mirrors]
-        return found
-
 
 def _twin(thing: T) -> T:
     """A shallow copy of a slotted object; ``copy`` would load more than a worker needs."""
@@ -261,16 +307,15 @@ def _twin(thing: T) -> T:
     return twin
 
 
-def _wanted(plan: Plan) -> tuple[frozenset[bytes], frozenset[bytes]]:
-    """The header names whose values some model reads, and those that name the customer."""
-    names, customers = set(), set()
-    for model in plan.models:
-        for source in (model.customer, *(segment.source for segment in model.segments)):
-            reader = None if source is None else keys.reader(source)
-            if isinstance(reader, keys.HeaderKey | keys.CookieKey):
-                names.add(reader.line)
-                if source is model.customer:
-                    customers.add(reader.line)
-        if model.testers:
-            names.add(model.testers.header.lower().encode())
-    return frozenset(names), frozenset(customers)
+def _wanted(model: ModelPlan) -> frozenset[bytes]:
+    """The header names whose values the model reads."""
+    names = set()
+    sources = [model.customer] if model.customer else []
+    sources += [segment.source for segment in model.segments]
+    for source in sources:
+        reader = keys.reader(source)
+        if isinstance(reader, _LINE_KEYS):
+            names.add(reader.line)
+    if model.testers:
+        names.add(model.testers.header.lower().encode())
+    return frozenset(names)

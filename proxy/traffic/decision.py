@@ -74,7 +74,7 @@ def decide(
         key: bytes | None = cut
     else:
         key = None if reader is None else read(reader, head, cut, body)
-    tally = route.counts.tally
+    tally = route.counts.tally or route.counts.running()
     canary = route.canary
     known = key is not None
     if key is None:
@@ -106,5 +106,5 @@ def _override(route: ModelRoute, values: list[bytes], arm: ArmRoute) -> ArmRoute
     )
     if chosen is None:
         return arm
-    route.counts.tally.overrides += 1
+    route.counts.running().overrides += 1
     return chosen

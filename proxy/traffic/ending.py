@@ -7,6 +7,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
 from proxy.terms import OWNER, Half, Logged, Outcome, Owner, Pair
+from proxy.traffic.recording import Lease
 from proxy.wire import AnswerHead, problem
 
 if TYPE_CHECKING:
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from proxy.traffic.connection import CallerConnection
     from proxy.traffic.exchange import Exchange
     from proxy.traffic.plane import Plane
+    from proxy.traffic.recording import Recording
 
+#: A larger answer takes of the room for all pairs; smaller ones are bounded by how many there are.
+_SMALL: Final = 16_384
 OVERLOAD: Final = Outcome.PROXY_OVERLOAD.value
 _ALWAYS_LOGGED: Final = frozenset(
     outcome.value for outcome, owner in OWNER.items() if owner in (Owner.UPSTREAM, Owner.PROXY)
@@ -28,9 +32,12 @@ class Kept:
     request waited before, for room or for its body, is no difference between the versions.
     """
 
-    __slots__ = ("_pieces", "began", "cap", "head", "size")
+    __slots__ = ("_book", "_lease", "_pieces", "began", "cap", "head", "lost", "size")
 
-    def __init__(self, cap: int, began: int) -> None:
+    def __init__(self, book: Recording, cap: int, began: int) -> None:
+        self._book = book
+        self._lease: Lease | None = None
+        self.lost = False  # there was no room for it: no pair is made of it
         self.cap = cap
         self.began = began
         self._pieces: list[bytes] = []
@@ -40,9 +47,18 @@ class Kept:
     def keep(self, pieces: list[bytes]) -> None:
         for piece in pieces:
             room = self.cap - self.size
-            if room > 0:
+            if room > 0 and not self.lost:
                 self._pieces.append(piece[:room])
             self.size += len(piece)
+        if self.size > _SMALL and not self.lost:
+            self._weigh()
+
+    def _weigh(self) -> None:
+        if self._lease is None:
+            self._lease = Lease(self._book)
+        if not self._lease.holds(min(self.size, self.cap), self.cap):
+            self.lost, self._lease = True, None
+            self._pieces.clear()
 
     def half(self, version: str, outcome: str, status: int, now: int, cap: int) -> Half:
         """This answer as one side of a pair, its body cut to ``cap`` bytes."""
@@ -61,25 +77,32 @@ class Kept:
 class PairDraft:
     """The two halves of a pair, in whatever order they come."""
 
-    __slots__ = ("_exchange", "_live", "_plane", "_shadow", "cap")
+    __slots__ = ("_exchange", "_live", "_plane", "_shadow", "book", "cap", "lost")
 
     def __init__(self, plane: Plane, exchange: Exchange, cap: int) -> None:
         self._plane = plane
         self._exchange = exchange
+        self.book = plane.recording
         self.cap = cap
+        self.lost = False  # one of its halves was not kept
         self._live: Half | None = None
         self._shadow: Half | None = None
 
-    def live(self, half: Half) -> None:
+    def live(self, half: Half, lost: bool) -> None:
         self._live = half
+        self.lost |= lost
         self._join()
 
-    def shadow(self, half: Half) -> None:
+    def shadow(self, half: Half, lost: bool) -> None:
         self._shadow = half
+        self.lost |= lost
         self._join()
 
     def _join(self) -> None:
         if self._live is None or self._shadow is None:
+            return
+        if self.lost:
+            self.book.pairs_dropped += 1
             return
         exchange = self._exchange
         route = exchange.route
@@ -114,7 +137,7 @@ def conclude(plane: Plane, exchange: Exchange, arm: ArmRoute, outcome: str, now:
             if copy.draft is not None:
                 cap, version = copy.draft.cap, arm.version
                 status = exchange.status if exchange.spoken else 0  # ours is no answer of theirs
-                copy.draft.live(live.half(version, outcome, status, now, cap))
+                copy.draft.live(live.half(version, outcome, status, now, cap), live.lost)
     board = plane.board
     if board is None or board.log_share is None:
         return

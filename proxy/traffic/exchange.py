@@ -135,6 +135,7 @@ class Exchange:
             self._decided(prepared, pieces, None)
         else:
             self.held = []
+            prepared.route.counts.running()
             self._hold(pieces)
 
     def _hold(self, pieces: list[bytes]) -> None:
@@ -144,7 +145,7 @@ class Exchange:
         held += pieces
         if max(self.head.length, self.bytes_in) > prepared.route.hold_limit:
             self.held = None
-            prepared.route.counts.tally.held_too_large += 1
+            prepared.route.counts.running().held_too_large += 1
             self._decided(prepared, held, None)
         elif self.complete:
             self.held = None
@@ -438,7 +439,7 @@ class Exchange:
             if not self.fallback:
                 ending.record(self, arm, outcome, now)
             elif upstream_failed(outcome):
-                route.counts.tally.fallback_failures += 1
+                route.counts.running().fallback_failures += 1
             if self.live is not None or self.plane.logs:
                 ending.conclude(self.plane, self, arm, outcome, now)
             if self.copies is not None:

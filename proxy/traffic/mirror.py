@@ -46,8 +46,8 @@ class Mirror:
     """One shadow of one model: who is copied to it, and how much of it may be under way."""
 
     __slots__ = (
-        "_everyone", "_filling", "_pairs", "_plan", "_plane", "_queue", "_share", "counts", "heads", "held",
-        "in_flight", "route", "wait_ns",
+        "_everyone", "_filling", "_pairs", "_plan", "_plane", "_queue", "_share", "counts",
+        "heads", "held", "in_flight", "route", "wait_ns",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, model: ModelPlan, shadow: ShadowPlan, stock: Stock) -> None:
@@ -107,7 +107,7 @@ class Mirror:
             return None
         cap = self._plan.pair_bytes
         if exchange.live is None:
-            exchange.live = Kept(cap, perf_counter_ns())
+            exchange.live = Kept(self._plane.recording, cap, perf_counter_ns())
         else:
             exchange.live.cap = max(exchange.live.cap, cap)
         return PairDraft(self._plane, exchange, cap)
@@ -175,7 +175,7 @@ class Copy:
         self._over = self._swept = self.started = self.waiting = False
         now = self._started_at = perf_counter_ns()
         self.deadline = now + mirror.wait_ns
-        self._kept = None if draft is None else Kept(draft.cap, now)
+        self._kept = None if draft is None else Kept(draft.book, draft.cap, now)
 
     # --- sending ---
 
@@ -343,7 +343,7 @@ class Copy:
         if untouched and self._whole is not None and upstream is not None:
             # A kept connection that the shadow's server closed at the same moment: once more.
             self._connection = None
-            self._mirror.counts.tally.replays += 1
+            self._mirror.counts.running().replays += 1
             self._dial(upstream)
         elif outcome == TIMEOUT and not self._complete:
             self._connection = None
@@ -395,7 +395,7 @@ class Copy:
             series.record(outcome, first, total, self._bytes_in, self._bytes_out)
         if self.draft is not None and self._kept is not None:
             half = self._kept.half(route.version, outcome, self._status, now, self.draft.cap)
-            self.draft.shadow(half)
+            self.draft.shadow(half, self._kept.lost)
 
     def _leave(self, result: str) -> None:
         self._over = True

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from time import perf_counter_ns
 from typing import Final
 
-from proxy.measure.tally import Report
+from proxy.measure.tally import EndpointState, Report
 from proxy.net import Deadlines, Tasks
 from proxy.routing.plan import HealthProbe, ListenerLimits, ModelPlan, Plan, ShadowPlan
 from proxy.traffic import arriving
@@ -20,6 +20,7 @@ from proxy.traffic.board import Board, Stock, nanoseconds
 from proxy.traffic.connection import PROXY_ERROR, CallerConnection
 from proxy.traffic.forward import UpstreamConnection
 from proxy.traffic.mirror import DRAIN, Copy, Mirror
+from proxy.traffic.polling import PolledCaller, PolledUpstream, Poller
 from proxy.traffic.probing import probe_for_ever
 from proxy.traffic.recording import Recording
 from proxy.traffic.upstreams import Upstream
@@ -46,19 +47,22 @@ class Plane:
         self.limits = ListenerLimits()
         self.deadlines = Deadlines()
         self.recording = Recording()
+        self.poller = Poller()
         self.draining = False
         self.logs = False
         self._tasks = Tasks()
         self._stock = Stock(self._tasks, self.recording, self._connection)
         self._live: Board | None = None  # the Plan as it is
         self._safe: Board | None = None  # the same, with every customer on stable
-        self._mirrors: dict[tuple[str, str], Mirror] = {}
+        self._mirrors: dict[str, dict[str, Mirror]] = {}  # model -> version
         self._probes: dict[tuple[Upstream, HealthProbe], asyncio.Task[None]] = {}
         self._callers: set[CallerConnection] = set()
         self._doors: list[tuple[asyncio.Server, socket.socket]] = []
         self._sweeping: asyncio.TimerHandle | None = None
         self._heard_at: int | None = None
         self._reported_at = perf_counter_ns()
+        self._busy: set[str] = set()  # models with something under way at the last report
+        self._gone: list[EndpointState] = []  # what the next report takes back
         self._hash_key = b""
         # Unique over workers and restarts; the counter makes it unique within one.
         self.id_prefix = secrets.token_hex(8).encode()
@@ -75,15 +79,15 @@ class Plane:
         """Swaps the Plan in memory; requests under way finish by the old one."""
         self._live = Board(plan, self._stock, self._mirror, self._live)
         self._safe = self._live.without_canaries()
-        self._stock.retire(self._live)
-        named = {(m.name, s.version) for m in plan.models for s in m.shadows}
-        self._mirrors = {key: m for key, m in self._mirrors.items() if key in named or m.in_flight}
+        self._gone += self._stock.retire(self._live)
+        self._retire_mirrors(self._live)
         self.heads = self._live.heads
         self.heads.forget()  # what was prepared by the Plan before
         self._hash_key = plan.hash_key.encode()[:64]
         self._take_limits(plan.limits)
+        self.poller.span = 0 if self.draining else nanoseconds(plan.busy_poll)
         self._choose_board()
-        self._start_probes()
+        self._start_probes(self._live)
 
     def desk_heard(self) -> None:
         """The desk is alive: canaries may be served until it has been silent for too long."""
@@ -110,29 +114,42 @@ class Plane:
         self.idle_ns = nanoseconds(limits.idle_seconds)
 
     def _mirror(self, model: ModelPlan, shadow: ShadowPlan) -> Mirror:
-        key = (model.name, shadow.version)
-        mirror = self._mirrors.get(key)
+        mirrors = self._mirrors.setdefault(model.name, {})
+        mirror = mirrors.get(shadow.version)
         if mirror is None:
-            mirror = self._mirrors[key] = Mirror(self, model, shadow, self._stock)
+            mirror = mirrors[shadow.version] = Mirror(self, model, shadow, self._stock)
         else:
             mirror.configure(model, shadow, self._stock)
         return mirror
 
-    def _start_probes(self) -> None:
+    def _retire_mirrors(self, board: Board) -> None:
+        """Forgets the shadows that no Plan names any more, once their copies are over."""
+        for model, mirrors in list(self._mirrors.items()):
+            route = board.by_name.get(model)
+            named = () if route is None else route.mirrors
+            for version, mirror in list(mirrors.items()):
+                if mirror not in named and not mirror.in_flight:
+                    del mirrors[version]
+            if not mirrors:
+                del self._mirrors[model]
+
+    def _start_probes(self, board: Board) -> None:
         """One probe per endpoint that asks for one; those of the last Plan are kept or ended."""
-        assert self._live is not None
         wanted = {
-            (upstream, upstreams.version.health)
-            for upstreams in self._live.upstream_sets
-            for upstream in upstreams.upstreams
-            if upstreams.version.health is not None
+            (upstream, version.health)
+            for route in board.made
+            for version in route.plan.versions
+            if version.health is not None
+            for upstream in route.upstreams
+            if upstream.place.version == version.name
         }
-        for key in self._probes.keys() - wanted:
+        changed = board.gone.union(*[route.upstreams for route in board.made])
+        for key in [key for key in self._probes if key[0] in changed and key not in wanted]:
             self._probes.pop(key).cancel()
             # Nobody would take back what the last check found.
             key[0].health.probe_passed(perf_counter_ns() / 1e9)
+            key[0].stir()
         for upstream, probe in wanted - self._probes.keys():
-            assert probe is not None
             task = self._tasks.start(probe_for_ever(upstream, probe), f"probe {upstream.endpoint}")
             self._probes[upstream, probe] = task
 
@@ -141,9 +158,7 @@ class Plane:
     async def listen(self, sock: socket.socket) -> None:
         """Serves callers who connect to ``sock``, which listens already."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: CallerConnection(self), sock=sock, backlog=_BACKLOG
-        )
+        server = await loop.create_server(self._caller, sock=sock, backlog=_BACKLOG)
         self._doors.append((server, sock))
         if self._sweeping is None:
             self._sweep(loop)
@@ -175,14 +190,24 @@ class Plane:
             return key.decode("utf-8", "backslashreplace")
         return blake2b(key, digest_size=8, key=self._hash_key).hexdigest()
 
+    def _caller(self) -> CallerConnection:
+        return PolledCaller(self) if self.poller.span else CallerConnection(self)
+
     def _connection(self, upstream: Upstream) -> UpstreamConnection:
+        if self.poller.span:
+            return PolledUpstream(upstream, self.deadlines, self.poller)
         return UpstreamConnection(upstream, self.deadlines)
 
     # --- telling ---
 
-    def report(self) -> Report:
-        """All that was counted since the last call."""
+    def report(self, whole: bool = False) -> Report:
+        """All that was counted since the last call, and the endpoints that have changed.
+
+        ``whole``: every endpoint, for a desk that knows nothing yet.  Else it costs what was
+        touched since, not what the Plan names: it runs on the traffic's loop.
+        """
         now = perf_counter_ns()
+        self._busy.update([counts.name for counts in self.recording.touched_models])
         report = self.recording.report((now - self._reported_at) / 1e9)
         self._reported_at = now
         report.connections = len(self._callers)
@@ -190,18 +215,40 @@ class Plane:
         report.desk_silent = self.desk_silent
         if self._live is not None:
             report.plan_number = self._live.plan.number
-            report.in_flight = sum(route.room.in_flight for route in self._live.routes)
-            for upstreams in self._live.upstream_sets:
-                report.endpoints += upstreams.states()
-        report.copies_in_flight = sum(m.in_flight for m in self._mirrors.values())
-        report.copies_bytes = sum(m.held for m in self._mirrors.values())
+            if whole:
+                self._forget_told(self._live)
+        report.whole = whole
+        report.endpoints = self._stock.news()
+        report.gone, self._gone = self._gone, []
+        self._count_in_flight(report)
         return report
+
+    def _forget_told(self, board: Board) -> None:
+        for route in board.routes:
+            for upstream in route.upstreams:
+                upstream.forget_told()
+
+    def _count_in_flight(self, report: Report) -> None:
+        """What is under way belongs to models that were touched since, or were busy before."""
+        idle = []
+        for model in self._busy:
+            room = self._stock.rooms.get(model)
+            live = 0 if room is None else room.in_flight
+            mirrors = self._mirrors.get(model, {}).values()
+            copies, held = sum(m.in_flight for m in mirrors), sum(m.held for m in mirrors)
+            report.in_flight += live
+            report.copies_in_flight += copies
+            report.copies_bytes += held
+            if not (live or copies or held):
+                idle.append(model)
+        self._busy.difference_update(idle)
 
     # --- stopping: a list, each step a line ---
 
     async def drain(self, seconds: float) -> None:
         """Stops accepting, lets every exchange finish, and cuts the rest after ``seconds``."""
         self.draining = True
+        self.poller.span = 0
         loop = asyncio.get_running_loop()
         began = loop.time()
         await self._close_doors(loop)
@@ -220,7 +267,7 @@ class Plane:
                 for _ in range(_BACKLOG):
                     waiting, _ = sock.accept()
                     waiting.setblocking(False)
-                    await loop.connect_accepted_socket(lambda: CallerConnection(self), waiting)
+                    await loop.connect_accepted_socket(self._caller, waiting)
             server.close()
         self._doors.clear()
 

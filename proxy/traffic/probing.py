@@ -18,6 +18,7 @@ async def probe_for_ever(upstream: Upstream, probe: HealthProbe) -> None:
             upstream.health.probe_passed(now)
         else:
             upstream.health.probe_failed(now)
+        upstream.stir()
         await asyncio.sleep(probe.interval)
 
 

@@ -32,6 +32,7 @@ _UPSTREAM_FAILED: Final = frozenset(
 _PAIR_BYTES: Final = 8 * 1024 * 1024
 _PAIRS: Final = 500
 _LOG_LINES: Final = 10_000
+_LOG_BYTES: Final = 8 * 1024 * 1024  # of what callers make long: targets, ids, keys
 
 
 def answered(status: int) -> str:
@@ -94,47 +95,85 @@ class Series:
 class ModelCounts:
     """The running ModelTally of one model."""
 
-    __slots__ = ("_name", "tally")
+    __slots__ = ("_book", "name", "tally")
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self.tally = ModelTally(name)
+    def __init__(self, book: Recording, name: str) -> None:
+        self._book = book
+        self.name = name
+        self.tally: ModelTally | None = None  # None: untouched since the last report
+
+    def running(self) -> ModelTally:
+        """The tally to count into; whoever asks will be in the next report."""
+        tally = self.tally
+        if tally is None:
+            tally = self.tally = ModelTally(self.name)
+            self._book.touched_models.append(self)
+        return tally
 
     def count_copy(self, shadow: str, result: str) -> None:
-        results = self.tally.copies.get(shadow)
+        copies = (self.tally or self.running()).copies
+        results = copies.get(shadow)
         if results is None:
-            results = self.tally.copies[shadow] = {}
+            results = copies[shadow] = {}
         results[result] = results.get(result, 0) + 1
 
     def count_fallback(self, reason: str) -> None:
-        self.tally.fallbacks[reason] = self.tally.fallbacks.get(reason, 0) + 1
+        fallbacks = self.running().fallbacks
+        fallbacks[reason] = fallbacks.get(reason, 0) + 1
 
     def count_refused(self, reason: str) -> None:
-        self.tally.refused[reason] = self.tally.refused.get(reason, 0) + 1
+        refused = self.running().refused
+        refused[reason] = refused.get(reason, 0) + 1
 
     def take(self) -> ModelTally | None:
         """The counts so far, or None if nothing was counted."""
-        full = self.tally
-        self.tally = ModelTally(self._name)
-        return None if full == self.tally else full
+        full, self.tally = self.tally, None
+        return None if full == ModelTally(self.name) else full
+
+
+class Lease:
+    """Bytes of one answer that are kept for a pair; given back when nobody keeps it any more.
+
+    The halves of a pair end in many ways and in any order, and some pairs are never made.
+    """
+
+    __slots__ = ("_book", "_size")
+
+    def __init__(self, book: Recording) -> None:
+        self._book = book
+        self._size = 0
+
+    def holds(self, size: int, cap: int) -> bool:
+        """Whether there is room for ``size`` bytes in all; then they are taken."""
+        if not self._book.room_for(size - self._size, cap):
+            return False
+        self._book.held += size - self._size
+        self._size = size
+        return True
+
+    def __del__(self) -> None:
+        self._book.held -= self._size
 
 
 class Recording:
     """All that one worker counts between two reports."""
 
     __slots__ = (
-        "_log", "_log_dropped", "_models", "_pair_bytes", "_pairs", "_pairs_dropped", "_refused",
-        "_series", "touched",
+        "_log", "_log_bytes", "_log_dropped", "_models", "_pair_bytes", "_pairs", "_refused",
+        "_series", "held", "pairs_dropped", "touched", "touched_models",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.touched: list[Series] = []
+        self.touched_models: list[ModelCounts] = []
         self._series: dict[tuple[str, str, str, str], Series] = {}
         self._models: dict[str, ModelCounts] = {}
         self._refused: dict[str, int] = {}
         self._pairs: list[Pair] = []
         self._pair_bytes = 0
-        self._pairs_dropped = 0
+        self.pairs_dropped = 0
+        self.held = 0  # bytes of answers that are kept for pairs to come
+        self._log_bytes = 0
         self._log: list[Logged] = []
         self._log_dropped = 0
 
@@ -149,7 +188,7 @@ class Recording:
     def model(self, name: str) -> ModelCounts:
         found = self._models.get(name)
         if found is None:
-            found = self._models[name] = ModelCounts(name)
+            found = self._models[name] = ModelCounts(self, name)
         return found
 
     def refuse(self, reason: str) -> None:
@@ -161,34 +200,48 @@ class Recording:
 
         Asked before a pair is begun, so that one that nobody will see costs nothing.
         """
-        if len(self._pairs) < _PAIRS and self._pair_bytes < _PAIR_BYTES:
+        if len(self._pairs) < _PAIRS and self._pair_bytes + self.held < _PAIR_BYTES:
             return True
-        self._pairs_dropped += 1
+        self.pairs_dropped += 1
         return False
 
+    def room_for(self, size: int, cap: int) -> bool:
+        """Whether so many more bytes may be kept for pairs to come.
+
+        Two answers of ``cap`` bytes fit where there is nothing else.
+        """
+        return self._pair_bytes + self.held + size <= max(_PAIR_BYTES, 2 * cap)
+
     def pair(self, pair: Pair) -> None:
-        self._pair_bytes += len(pair.live.body) + len(pair.shadow.body)
+        size = len(pair.live.body) + len(pair.shadow.body)
+        if self._pairs and self._pair_bytes + size > _PAIR_BYTES:
+            self.pairs_dropped += 1
+            return
+        self._pair_bytes += size
         self._pairs.append(pair)
 
     def log(self, line: Logged) -> None:
-        if len(self._log) >= _LOG_LINES:
+        size = len(line.target) + len(line.request_id) + len(line.customer)
+        if len(self._log) >= _LOG_LINES or self._log_bytes + size > _LOG_BYTES:
             self._log_dropped += 1
         else:
+            self._log_bytes += size
             self._log.append(line)
 
     def report(self, seconds: float) -> Report:
         """Everything since the last report, which took ``seconds``."""
         touched, self.touched = self.touched, []
+        models, self.touched_models = self.touched_models, []
         report = Report(
             seconds=seconds,
             tallies=[series.take() for series in touched],
-            models=[t for t in (m.take() for m in self._models.values()) if t is not None],
+            models=[t for t in (m.take() for m in models) if t is not None],
             refused=self._refused,
             pairs=self._pairs,
-            pairs_dropped=self._pairs_dropped,
+            pairs_dropped=self.pairs_dropped,
             log=self._log,
             log_dropped=self._log_dropped,
         )
         self._refused, self._pairs, self._log = {}, [], []
-        self._pair_bytes = self._pairs_dropped = self._log_dropped = 0
+        self._pair_bytes = self.pairs_dropped = self._log_dropped = self._log_bytes = 0
         return report

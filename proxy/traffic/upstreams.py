@@ -7,7 +7,7 @@ is known of its health.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from proxy.measure.tally import EndpointState
 from proxy.net import Pool, Tasks, dial, our_own
@@ -34,30 +34,100 @@ class Waiter(Protocol):
         """We ourselves have no means left to connect; only called while ``waiting``."""
 
 
+class Place(NamedTuple):
+    """Where an endpoint stands.  Copies have connections of their own (promise 2)."""
+
+    model: str
+    version: str
+    endpoint: Endpoint
+    shadow: bool
+
+
 class Upstream(Pool["UpstreamConnection", Waiter]):
     """One endpoint with its pool and health."""
 
-    __slots__ = ("health", "make", "tasks")
+    __slots__ = ("_told", "astir", "health", "left", "make", "place", "tasks")
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        place: Place,
         version: VersionPlan,
         tasks: Tasks,
         make: Callable[[Upstream], UpstreamConnection],
+        astir: set[Upstream],
     ) -> None:
-        super().__init__(endpoint, version.pool)
+        super().__init__(place.endpoint, version.pool)
+        self.place = place
         self.health = EndpointHealth(version.ejection)
         self.tasks = tasks
         self.make = make
+        self.astir = astir
+        self.left = False  # the Plan in force names it no more
+        self._told: EndpointState | None = None
 
     def adopt(self, version: VersionPlan) -> None:
         """Takes what a new Plan says of the endpoint."""
+        self.left = False
         self.configure(version.pool)
         self.health.configure(version.ejection)
 
+    # --- telling the desk ---
+
+    def stir(self) -> None:
+        """From now on it may change without saying so: it is looked at for each report.
+
+        Whoever gets a connection, or may be ejected, comes by here; a request on a kept
+        connection does not have to.
+        """
+        if not self.left:
+            self.astir.add(self)
+
+    def news(self) -> EndpointState | None:
+        """How it is, unless the desk was told just that; one with nothing under way rests."""
+        told = self._told
+        if (
+            told is not None
+            and told.in_flight == self.in_flight
+            and told.connections == self.connections
+            and told.ejected is self.health.ejected
+            and told.reason == self.health.reason
+        ):
+            if not (self.connections or self.in_flight or self.waiting):
+                self.astir.discard(self)
+            return None
+        self._told = self._state()
+        return self._told
+
+    def forget_told(self) -> None:
+        """For a desk that knows nothing yet."""
+        self._told = None
+        self.stir()
+
+    def retire(self) -> EndpointState | None:
+        """The Plan in force names it no more: what the desk was told of it, to take back."""
+        self.left = True
+        self.astir.discard(self)
+        told, self._told = self._told, None
+        return told
+
+    def _state(self) -> EndpointState:
+        place = self.place
+        return EndpointState(
+            place.model,
+            place.version,
+            str(place.endpoint),
+            self.in_flight,
+            self.connections,
+            self.health.ejected,
+            self.health.reason,
+            place.shadow,
+        )
+
+    # --- connections ---
+
     def connect(self, waiter: Waiter, seconds: float) -> None:
         """Dials for ``waiter``, who is served by whatever connection comes free first."""
+        self.stir()
         waiter.waiting = True
         self.waiting.append(waiter)
         self.tasks.start(self._dial(waiter, seconds), f"dial {self.endpoint}")
@@ -71,6 +141,7 @@ class Upstream(Pool["UpstreamConnection", Waiter]):
                 self.leave(waiter)
                 return waiter.connect_impossible(detail)
             return self._dial_failed(waiter, detail)
+        self.stir()  # whom it was dialled for may have left long ago
         if connection.transport.is_closing():
             return self._dial_failed(waiter, "closed the connection at once")
         if waiter.waiting:
@@ -122,10 +193,9 @@ class Upstream(Pool["UpstreamConnection", Waiter]):
 class UpstreamSet:
     """The endpoints of one version of one model."""
 
-    __slots__ = ("_health", "model", "upstreams", "version")
+    __slots__ = ("_health", "upstreams", "version")
 
-    def __init__(self, model: str, version: VersionPlan, upstreams: list[Upstream]) -> None:
-        self.model = model
+    def __init__(self, version: VersionPlan, upstreams: list[Upstream]) -> None:
         self.version = version
         self.upstreams = upstreams
         self._health = [upstream.health for upstream in upstreams]
@@ -145,17 +215,3 @@ class UpstreamSet:
             return None
         loads = [upstream.in_flight for upstream in rest]
         return rest[choose([upstream.health for upstream in rest], loads, now / 1e9)]
-
-    def states(self) -> list[EndpointState]:
-        return [
-            EndpointState(
-                self.model,
-                self.version.name,
-                str(upstream.endpoint),
-                upstream.in_flight,
-                upstream.connections,
-                upstream.health.ejected,
-                upstream.health.reason,
-            )
-            for upstream in self.upstreams
-        ]

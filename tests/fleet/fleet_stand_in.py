@@ -86,7 +86,7 @@ class StandInPlane:
     def desk_heard(self) -> None:
         self.heard = time.monotonic()
 
-    def report(self) -> Report:
+    def report(self, whole: bool = False) -> Report:
         return Report(0.25, connections=len(self.open), draining=self.draining)
 
     async def drain(self, seconds: float) -> None:

@@ -33,6 +33,7 @@ OURS = {
     "proxy.fleet.listening",
     "proxy.fleet.logs",
     "proxy.fleet.messages",
+    "proxy.fleet.plans",
     "proxy.fleet.worker",
 }
 OUR_ROOMS = {"measure", "wire", "routing", "net", "traffic"}
@@ -133,6 +134,8 @@ async def test_it_says_hello_with_what_it_knows_and_then_reports() -> None:
         first = await one.reported.get()
         assert isinstance(first, m.ReportMessage)
         assert first.report.desk_silent
+        assert first.report.whole, "a new desk knows of no endpoint"
+        assert not (await reported(one)).report.whole
         channel.send(m.PlanMessage(Plan(6, ())))  # from a desk that knows less
         channel.send(m.PlanMessage(Plan(9, ())))
         channel.send(m.Heartbeat())
@@ -143,7 +146,7 @@ async def test_it_says_hello_with_what_it_knows_and_then_reports() -> None:
         while not isinstance(hello := await one.reported.get(), m.Hello):
             pass
         assert hello.plan_number == 9
-        await reported(one)
+        assert (await reported(one)).report.whole
         again.close()
 
 

@@ -121,7 +121,7 @@ class World:
 
     def look(self) -> Report:
         """How the Plane is now; what it has counted since the last look is added up."""
-        report = self.plane.report()
+        report = self.plane.report(whole=True)
         for tally in report.tallies:
             if not tally.segment:
                 for outcome, n in tally.outcomes.items():

@@ -1,134 +1,137 @@
-"""A gibibyte each way, and a shadow that hangs: the memory of the proxy's process stays flat."""
+"""Large bodies, slow callers and slow shadows: the memory of the proxy's process stays flat."""
 
 from __future__ import annotations
 
 import contextlib
-import re
-import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-
-GIB = 1024**3
-BLOCK = bytes(1024 * 1024)
-SIDECAR = Path(__file__).with_name("loopback_sidecar.py")
-GROWTH = 40 * 1024 * 1024
-
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="memory is read from /proc"
+from loopback_memory import (
+    BLOCK,
+    HAS_PROC,
+    MIB,
+    Sidecar,
+    ask,
+    drip,
+    exchange,
+    give_and_take,
+    origin,
+    sidecar,
+    take,
+    together,
 )
 
+GIB = 1024 * MIB
+GROWTH = 40 * MIB
 
-@contextlib.contextmanager
-def sidecar(*ports: int) -> Iterator[tuple[int, Callable[[], int]]]:
-    """The port of a running one, and what tells the most memory it ever had, in bytes."""
-    words = [sys.executable, str(SIDECAR), *map(str, ports)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        port = int(child.stdout.readline())
-
-        def peak() -> int:
-            status = Path(f"/proc/{child.pid}/status").read_text()
-            found = re.search(r"VmHWM:\s+(\d+) kB", status)
-            assert found is not None
-            return int(found[1]) * 1024
-
-        yield port, peak
-        child.stdin.close()
-        assert child.wait(20) == 0
+pytestmark = pytest.mark.skipif(not HAS_PROC, reason="memory is read from /proc")
 
 
-@contextlib.contextmanager
-def origin(play: Callable[[socket.socket], None]) -> Iterator[int]:
-    """The port of a thread that plays ``play`` on each connection, one after the other."""
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = listening.accept()
-                with sock, contextlib.suppress(ConnectionError):
-                    play(sock)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    yield listening.getsockname()[1]
-    listening.shutdown(socket.SHUT_RDWR)
-    listening.close()
-    thread.join(10)
-
-
-def head(sock: socket.socket) -> tuple[bytes, int]:
-    """A head, and how much of the body came with it."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        got = sock.recv(65_536)
-        if not got:
-            raise ConnectionResetError
-        data += got
-    first, _, rest = data.partition(b"\r\n\r\n")
-    return first, len(rest)
-
-
-def swallow(sock: socket.socket, size: int) -> None:
-    room = bytearray(len(BLOCK))
-    while size > 0:
-        got = sock.recv_into(room)
-        assert got, f"ended {size} bytes early"
-        size -= got
-
-
-def give_and_take(sock: socket.socket) -> None:
-    """Takes whatever length is announced, then answers with the length that the path asks for."""
-    while True:
-        request, came = head(sock)
-        found = re.search(rb"content-length: (\d+)", request, re.IGNORECASE)
-        swallow(sock, int(found[1]) - came if found else 0)
-        size = int(request.split()[1].rpartition(b"/")[2])
-        sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
-        for _ in range(size // len(BLOCK)):
-            sock.sendall(BLOCK)
-
-
-def exchange(sock: socket.socket, upload: int, answer: int) -> None:
-    sock.sendall(b"POST /m/%d HTTP/1.1\r\nHost: m\r\nContent-Length: %d\r\n\r\n" % (answer, upload))
-    for _ in range(upload // len(BLOCK)):
-        sock.sendall(BLOCK)
-    said, came = head(sock)
-    assert said.startswith(b"HTTP/1.1 200 ")
-    swallow(sock, answer - came)
+def warm(proxy: Sidecar) -> int:
+    """The memory after a first exchange each way."""
+    with proxy.call() as caller:
+        exchange(caller, len(BLOCK), len(BLOCK))
+    return proxy.peak()
 
 
 @pytest.mark.parametrize(("upload", "answer"), [(GIB, 0), (0, GIB)], ids=["upload", "answer"])
 def test_a_gibibyte_streams_through_in_flat_memory(upload: int, answer: int) -> None:
-    with (
-        origin(give_and_take) as port,
-        sidecar(port) as (proxy, peak),
-        socket.create_connection(("127.0.0.1", proxy), timeout=60) as caller,
-    ):
-        exchange(caller, len(BLOCK), len(BLOCK))
-        before = peak()
-        exchange(caller, upload, answer)
-        assert peak() - before < GROWTH
+    with origin(give_and_take) as port, sidecar(port) as proxy:
+        before = warm(proxy)
+        with proxy.call() as caller:
+            exchange(caller, upload, answer)
+        assert proxy.peak() - before < GROWTH
 
 
-def test_a_shadow_that_reads_nothing_costs_no_more_than_its_bound() -> None:
-    """A quarter of a gibibyte of uploads is copied; 16 MiB in all may wait."""
-    release = threading.Event()
+@pytest.mark.parametrize(("upload", "answer"), [(16 * MIB, 0), (0, 16 * MIB)], ids=["up", "down"])
+def test_many_large_bodies_at_once(upload: int, answer: int) -> None:
+    """Half a gibibyte in all; each caller may hold a few reads of it in the proxy."""
+    with origin(give_and_take) as port, sidecar(port) as proxy:
+        before = warm(proxy)
+
+        def work() -> None:
+            with proxy.call() as caller:
+                exchange(caller, upload, answer)
+
+        together(32, work)
+        assert proxy.peak() - before < GROWTH
+
+
+def test_callers_that_read_slowly_hold_their_upstreams_back() -> None:
+    """Forty answers of 16 MiB that nobody takes for a while wait in the model server."""
+    with origin(give_and_take) as port, sidecar(port) as proxy, contextlib.ExitStack() as stack:
+        before = warm(proxy)
+        callers = [stack.enter_context(proxy.call()) for _ in range(40)]
+        for caller in callers:
+            ask(caller, 0, 16 * MIB)
+        with proxy.call() as one:  # and the others are served
+            for _ in range(20):
+                exchange(one, MIB, MIB)
+        assert proxy.peak() - before < GROWTH
+        for caller in callers:
+            take(caller, 16 * MIB)
+        assert proxy.peak() - before < GROWTH
+
+
+def test_an_upstream_that_reads_slowly_holds_its_callers_back() -> None:
+    over = threading.Event()
+    with origin(drip(over)) as port, sidecar(port) as proxy, contextlib.ExitStack() as stack:
+        with proxy.call() as caller:
+            ask(caller, 0, 0)
+        before = proxy.peak()
+        for _ in range(40):
+            caller = stack.enter_context(proxy.call())
+            caller.settimeout(0.1)
+            with contextlib.suppress(TimeoutError):
+                ask(caller, 64 * MIB, 0)
+        assert proxy.peak() - before < GROWTH
+        over.set()
+
+
+@pytest.mark.parametrize("callers", [1, 4])
+def test_a_shadow_that_reads_a_byte_a_second_costs_no_more_than_its_bound(callers: int) -> None:
+    """Half a gibibyte of uploads is copied; 16 MiB in all may wait, and no caller does."""
+    over = threading.Event()
+    uploads = 64 // callers
     with (
         origin(give_and_take) as port,
-        origin(lambda _: release.wait() and None) as shadow,
-        sidecar(port, shadow) as (proxy, peak),
+        origin(drip(over)) as shadow,
+        sidecar(port, shadow, bytes=16 * MIB) as proxy,
     ):
-        with socket.create_connection(("127.0.0.1", proxy), timeout=60) as caller:
-            exchange(caller, len(BLOCK), 0)
-            before = peak()
-            for _ in range(32):
-                exchange(caller, 8 * len(BLOCK), 0)
-            assert peak() - before < GROWTH
-        release.set()
+        before = warm(proxy)
+
+        def work() -> None:
+            with proxy.call() as caller:
+                for _ in range(uploads):
+                    exchange(caller, 8 * MIB, 0)
+
+        together(callers, work)
+        assert proxy.peak() - before < GROWTH
+        over.set()
+    copies = {what: n for what, n in proxy.counted.items() if "pairs" not in what}
+    assert sum(copies.values()) == 64 + 1, "every copy is accounted for"
+    assert copies["dropped_bytes"] > 0
+    assert copies.get("sent", 0) < 8
+
+
+@pytest.mark.parametrize("body", [64 * 1024, 4 * MIB])
+def test_pairs_of_large_answers_are_bounded_by_bytes(body: int) -> None:
+    """Eight at a time keep up to ``body`` of each half; 8 MiB in all, and the rest is counted."""
+    with (
+        origin(give_and_take) as port,
+        origin(give_and_take) as shadow,
+        sidecar(port, shadow, pair_bytes=body) as proxy,
+    ):
+        before = warm(proxy)
+
+        def work() -> None:
+            with proxy.call() as caller:
+                for _ in range(8):
+                    exchange(caller, 0, 4 * MIB)
+
+        together(8, work)
+        assert proxy.peak() - before < GROWTH + 4 * 8 * MIB  # kept, encoded, framed and sent
+    counted = proxy.counted
+    assert counted["pairs"] > 0
+    assert counted["pairs"] + counted["pairs_dropped"] <= counted["sent"] == 64 + 1
+    assert (counted["pairs_dropped"] > 0) == (body > MIB)

@@ -61,6 +61,7 @@ def test_full_yaml_shows_the_defaults() -> None:
     small = compile_plan(of(TEXT))
     assert full.limits == small.limits
     assert full.desk_silence == small.desk_silence
+    assert full.busy_poll == small.busy_poll == 0.0
     assert full.access_log == plan.AccessLog()
     assert (model.deadlines, model.limits) == (plan.Deadlines(), plan.ModelLimits())
     assert model.salt == small.models[0].salt

@@ -15,7 +15,15 @@ from proxy.settings.units import Unfit
 
 @pytest.mark.parametrize(
     ("written", "seconds"),
-    [("250ms", "0.25"), ("3s", "3"), ("1.5s", "1.5"), ("5m", "300"), ("1h", "3600"), (2, "2")],
+    [
+        ("400us", "0.0004"),
+        ("250ms", "0.25"),
+        ("3s", "3"),
+        ("1.5s", "1.5"),
+        ("5m", "300"),
+        ("1h", "3600"),
+        (2, "2"),
+    ],
 )
 def test_durations(written: object, seconds: str) -> None:
     assert units.duration(written) == Decimal(seconds)
@@ -66,10 +74,10 @@ def test_a_percent_is_from_0_to_100_or_unfit(written: float) -> None:
     assert percent().read(percent().show(read)) == read
 
 
-@given(st.integers(1, 86_400_000))
-def test_a_shown_duration_reads_back(milliseconds: int) -> None:
-    seconds = milliseconds / 1000
-    assert duration("1ms", "24h").read(units.show_duration(seconds)) == seconds
+@given(st.integers(1, 86_400_000), st.sampled_from([1_000, 1_000_000]))
+def test_a_shown_duration_reads_back(count: int, of_a_second: int) -> None:
+    seconds = count / of_a_second
+    assert duration("1us", "24h").read(units.show_duration(seconds)) == seconds
 
 
 @given(st.integers(0, 1 << 40))

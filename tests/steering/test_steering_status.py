@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from desk_scene import Scene, report, settings, split, tally
 
-from proxy.measure import EndpointState, ModelTally, Report
+from proxy.measure import EndpointState, ModelTally, Report, Tally
 from proxy.steering import Status
-from proxy.steering.observe import SEGMENT_SPAN, Observed, Runs
+from proxy.steering.observe import SHORT_SPAN, Observed, Runs
 from proxy.steering.totals import SERIES_PER_MODEL
 from proxy.terms import Arm, Half, Outcome, Pair
 
@@ -96,6 +96,30 @@ async def test_workers_come_report_and_go(scene: Scene) -> None:
     scene.desk.lost(0)
     assert [it.worker for it in scene.desk.status().workers] == [1]
     assert scene.desk.status().models["m"].endpoints == []
+
+
+async def test_endpoints_are_told_when_they_change(scene: Scene) -> None:
+    def state(endpoint: str, in_flight: int, *, shadow: bool = False) -> EndpointState:
+        return EndpointState("m", "3", endpoint, in_flight, 1, False, "", shadow)
+
+    def known() -> set[tuple[str, int]]:
+        return {(it.endpoint, it.in_flight) for it in scene.desk.status().models["m"].endpoints}
+
+    scene.start()
+    scene.desk.hello(0, 0, ())
+    scene.desk.report(0, Report(0.25, whole=True, endpoints=[state("a", 1), state("b", 2)]))
+    scene.desk.report(0, Report(0.25))
+    assert known() == {("a", 1), ("b", 2)}
+    scene.desk.report(0, Report(0.25, endpoints=[state("b", 3), state("b", 4, shadow=True)]))
+    assert known() == {("a", 1), ("b", 7)}, "copies have connections of their own"
+    scene.desk.report(0, Report(0.25, gone=[state("a", 1)]))
+    assert known() == {("b", 7)}
+    scene.desk.report(0, Report(0.25, gone=[state("b", 3)], endpoints=[state("b", 0)]))
+    assert known() == {("b", 4)}, "gone and come again between two reports"
+    scene.desk.report(0, Report(0.25, whole=True, endpoints=[state("c", 5)]))
+    assert known() == {("c", 5)}
+    scene.desk.hello(0, 0, ())
+    assert known() == set(), "a new channel begins with nothing"
 
 
 async def test_a_workers_plan_is_the_one_that_it_says_it_holds(scene: Scene) -> None:
@@ -232,9 +256,14 @@ def test_runs_cut_off_what_was_before_the_beginning() -> None:
     assert runs.longest == 3, "the longest counts, not the last"
 
 
-def test_segments_are_kept_for_a_shorter_time() -> None:
+def test_what_no_judge_asks_for_is_kept_for_a_shorter_time() -> None:
     observed = Observed()
-    observed.add(0, [tally(ok=1), tally(ok=1, segment="age=old")], [], 0.0)
-    spans = {key[3]: window.span for key, window in observed._windows.items()}
-    assert spans == {"": 900.0, "age=old": SEGMENT_SPAN}
+    shadow = Tally("m", "4", Arm.SHADOW, outcomes={"ok": 1})
+    observed.add(0, [tally(ok=1), tally(ok=1, segment="age=old"), shadow], [], 0.0)
+    spans = {key[2:]: window.span for key, window in observed._windows.items()}
+    assert spans == {
+        (Arm.CANARY, ""): 900.0,
+        (Arm.CANARY, "age=old"): SHORT_SPAN,
+        (Arm.SHADOW, ""): SHORT_SPAN,
+    }
     assert observed.window("m", "3", Arm.CANARY).over(60, 1.0).outcomes == {"ok": 1}

@@ -24,6 +24,7 @@ from proxy.measure import ModelTally, Report, Tally, merge
 from proxy.measure.tally import merge_model
 from proxy.net import SECOND, ScriptedTransport
 from proxy.routing.plan import Endpoint, Plan
+from proxy.steering.workers import Workers
 from proxy.traffic import Plane
 from proxy.traffic.connection import CallerConnection
 from proxy.traffic.forward import UpstreamConnection
@@ -214,6 +215,7 @@ class Scene:
         self._tallies: dict[tuple[str, str, str], Tally] = {}
         self._models: dict[str, ModelTally] = {}
         self.seen = Report(0)
+        self.desk = Workers()
         self._chances = 0
         self.plane = Plane(0, self._chance)
         self.plane.apply(plan)
@@ -275,6 +277,7 @@ class Scene:
     def look(self) -> Report:
         """Takes a report, and adds it to all that was seen."""
         report = self.plane.report()
+        self._compare(report)
         for tally in report.tallies:
             key = (tally.version, tally.arm, tally.segment)
             merge(self._tallies.setdefault(key, Tally("", *key)), tally)
@@ -285,6 +288,18 @@ class Scene:
         self.seen.pairs += report.pairs
         self.seen.log += report.log
         return report
+
+    def _compare(self, report: Report) -> None:
+        """Reports tell what has changed; added up they are what a look at everything finds."""
+        self.desk.report(0, report, 0.0)
+        board, stock = self.plane._live, self.plane._stock
+        assert board is not None
+        truth = [upstream._state() for route in board.routes for upstream in route.upstreams]
+        assert {str(state) for _, state in self.desk.endpoints()} == set(map(str, truth))
+        mirrors = [m for each in self.plane._mirrors.values() for m in each.values()]
+        assert report.in_flight == sum(room.in_flight for room in stock.rooms.values())
+        assert report.copies_in_flight == sum(mirror.in_flight for mirror in mirrors)
+        assert report.copies_bytes == sum(mirror.held for mirror in mirrors)
 
     def outcomes(self, segment: str = "") -> dict[str, dict[str, int]]:
         """``version/arm`` -> outcome -> count, since the beginning."""
@@ -316,8 +331,9 @@ class Scene:
         assert report.in_flight == 0
         assert report.copies_in_flight == 0
         assert report.copies_bytes == 0
-        assert [e for e in report.endpoints if e.in_flight] == []
-        assert not any(room.waiting for room in self.plane._stock._rooms.values())
+        assert self.plane.recording.held == 0, "a pair's bytes were never given back"
+        assert [state for _, state in self.desk.endpoints() if state.in_flight] == []
+        assert not any(room.waiting for room in self.plane._stock.rooms.values())
         live = [wire for wire in self.wires if not wire.lost]
         assert len(self.plane.deadlines) == len(live), "the Deadlines hold something that is over"
         for wire in live:

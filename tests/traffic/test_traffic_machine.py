@@ -192,10 +192,10 @@ class Play:
     def look(self) -> None:
         """What holds after every event."""
         plane = self.scene.plane
-        for room in plane._stock._rooms.values():
+        for room in plane._stock.rooms.values():
             assert 0 <= room.in_flight <= ROOM.in_flight
             assert len(room.waiting) <= ROOM.queue
-        for mirror in plane._mirrors.values():
+        for mirror in (m for each in plane._mirrors.values() for m in each.values()):
             assert mirror.held >= 0
             assert 0 <= mirror.in_flight <= 2
         for speaker in self.callers:
