@@ -24,9 +24,10 @@ class Prepared:
     """What one Board makes of a head; it stays with the head for as long as the Board is in force.
 
     ``cut_is_key``: the value that was cut out of the head is the customer's key as it stands.
+    ``segments`` are those of every request with this head; None where they need more than it.
     """
 
-    __slots__ = ("board", "copies", "cut_is_key", "route")
+    __slots__ = ("board", "copies", "cut_is_key", "route", "segments")
 
     def __init__(self, board: Board, route: ModelRoute, head: RequestHead) -> None:
         self.board = board
@@ -34,6 +35,9 @@ class Prepared:
         reader = route.key
         self.cut_is_key = isinstance(reader, keys.HeaderKey) and reader.line == head.cut
         self.copies: dict[Mirror, CopyText] = {}
+        self.segments: tuple[str, ...] | None = None
+        if not any(_varies(each.reader, head) for each in route.segments):
+            self.segments = _segments(route, head, b"", None)
 
 
 #: The arm, the key, whether it is known, and the segments.  The key is the customer's, or one
@@ -88,12 +92,23 @@ def decide(
         tally.customers[arm.arm] = tally.customers.get(arm.arm, 0) + 1
     if route.tester_name and head.wanted is not None and route.tester_name in head.wanted:
         arm = _override(route, head.wanted[route.tester_name], arm)
-    segments = (
-        tuple([s.label(read(s.reader, head, cut, body)) for s in route.segments])
-        if route.segments
-        else ()
-    )
+    segments = prepared.segments
+    if segments is None:
+        segments = _segments(route, head, cut, body)
     return arm, key, known, segments
+
+
+def _segments(
+    route: ModelRoute, head: RequestHead, cut: bytes, body: bytes | None
+) -> tuple[str, ...]:
+    return tuple([each.label(read(each.reader, head, cut, body)) for each in route.segments])
+
+
+def _varies(reader: keys.Reader, head: RequestHead) -> bool:
+    """Whether requests with the same head may have different values for ``reader``."""
+    if isinstance(reader, _FROM_LINES):
+        return reader.line == head.cut
+    return isinstance(reader, keys.JsonKey)
 
 
 def _override(route: ModelRoute, values: list[bytes], arm: ArmRoute) -> ArmRoute:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.measure import bucket
-from proxy.measure.tally import ModelTally, Report, Tally
+from proxy.measure.tally import ModelTally, Report, Tally, add_counts
 from proxy.terms import Logged, Outcome, Pair
 
 # Plain strings: hashing a member of an Enum runs Python code, hashing a str does not.
@@ -51,22 +51,37 @@ def upstream_failed(outcome: str) -> bool:
 
 
 class Series:
-    """The running Tally of one (model, version, arm, segment)."""
+    """The running Tally of one (model, version, arm, segment).
 
-    __slots__ = ("_book", "_tally")
+    Most answers are good and come in one read, so that their first byte is their last: those are
+    counted once, by bucket, and added to the Tally when it is taken.
+    """
+
+    __slots__ = ("_book", "_in_one_read", "_tally", "_touched")
 
     def __init__(self, book: Recording, model: str, version: str, arm: str, segment: str) -> None:
         self._book = book
         self._tally = Tally(model, version, arm, segment)
+        self._in_one_read: dict[int, int] = {}
+        self._touched = False
 
     def record(
         self, outcome: str, first_byte: int, total: int, bytes_in: int, bytes_out: int
     ) -> None:
         """Counts one exchange; times in nanoseconds, bytes of bodies."""
         tally = self._tally
-        outcomes = tally.outcomes
-        if not outcomes:
+        if not self._touched:
+            self._touched = True
             self._book.touched.append(self)
+        if outcome is OK and total == first_byte:
+            at = bucket(total)
+            in_one = self._in_one_read
+            in_one[at] = in_one.get(at, 0) + 1
+            tally.bytes_in += bytes_in
+            tally.bytes_out += bytes_out
+            tally.streak = 0
+            return
+        outcomes = tally.outcomes
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
         tally.bytes_in += bytes_in
         tally.bytes_out += bytes_out
@@ -75,10 +90,9 @@ class Series:
             at = bucket(first_byte)
             counts[at] = counts.get(at, 0) + 1
             counts = tally.total
-            if total != first_byte:  # they are the same where the answer came in one read
-                at = bucket(total)
+            at = bucket(total)
             counts[at] = counts.get(at, 0) + 1
-        if outcome is OK or outcome in _GOOD:
+        if outcome in _GOOD:
             tally.streak = 0
         elif outcome in _UPSTREAM_FAILED:
             tally.streak += 1
@@ -89,6 +103,12 @@ class Series:
         """The Tally so far; counting goes on in a fresh one, with the streak still running."""
         full = self._tally
         self._tally = Tally(full.model, full.version, full.arm, full.segment, streak=full.streak)
+        self._touched = False
+        in_one, self._in_one_read = self._in_one_read, {}
+        if in_one:
+            add_counts(full.outcomes, {OK: sum(in_one.values())})
+            add_counts(full.first_byte, in_one)
+            add_counts(full.total, in_one)
         return full
 
 
