@@ -6,6 +6,9 @@ LOCK := requirements/dev.txt
 PYTHON ?=
 PYTEST_ARGS ?=
 STAY ?=
+QUICK ?=
+BENCH_ARGS ?=
+AGAINST ?=
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --upgrade --system-certs \
@@ -14,10 +17,10 @@ COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format bench docs lock clean
+.PHONY: help install demo test lint format bench bench-plane load docs lock clean
 
 help: ## Say what can be done
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 install: $(VENV)/.installed ## Make .venv with the package and its command (PYTHON=... picks the Python)
 
@@ -52,8 +55,19 @@ format: install ## Write the code in the house's style
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: install ## Measure the data plane alone: CPU microseconds per request
-	@$(BIN)/python -m loadtests.plane
+bench: install ## Measure beside nginx, HAProxy, Envoy and a plain proxy (QUICK=1: two minutes)
+	@$(BIN)/python -m loadtests.bench $(if $(filter-out 0,$(QUICK)),--quick) $(BENCH_ARGS)
+
+bench-plane: install ## Measure the data plane alone (AGAINST=HEAD: in turns with that revision)
+	@$(BIN)/python -m loadtests.plane $(if $(AGAINST),--against $(AGAINST))
+
+# What may be adjusted: docs/load.md.
+SCENARIO ?= all
+LOAD = $(if $(filter-out 0,$(QUICK)),--quick) $(if $(MODEL),--model $(MODEL)) \
+	$(if $(SECONDS),--seconds $(SECONDS)) $(if $(USERS),--users $(USERS)) $(if $(RATE),--rate $(RATE))
+
+load: install ## Load tests within a budget (SCENARIO=spike, QUICK=1, MODEL=mlserver, SECONDS=60)
+	@$(BIN)/python -m loadtests.load run $(SCENARIO) $(LOAD)
 
 docs: install ## Make the reference pages in docs/ from the code
 	@for page in config=proxy.settings.reference cli=proxy.cli.document metrics=proxy.admin.document; do \
@@ -67,8 +81,10 @@ lock: install ## Resolve the newest versions that pyproject.toml allows into req
 	@$(COMPILE) --group build --constraints requirements/dev.txt \
 		--output-file requirements/build.txt
 	@$(COMPILE) requirements/mlserver.in --output-file requirements/mlserver.txt
+	@$(COMPILE) requirements/load.in --output-file requirements/load.txt
+	@$(COMPILE) requirements/bench.in --output-file requirements/bench.txt
 
-clean: ## Remove everything that make made, the demo's data and models as well
-	@rm -rf $(VENV) .demo .ci/tools build dist *.egg-info \
+clean: ## Remove everything that make made, the demo's data and the results as well
+	@rm -rf $(VENV) .demo .load .bench .ci/tools build dist *.egg-info \
 		.pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

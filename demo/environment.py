@@ -1,7 +1,7 @@
-"""The second environment: model servers need older libraries than pointsman does.
+"""Environments of their own: what needs other libraries than pointsman does.
 
-It is built once from the hash-pinned lock and kept in ``.demo``; a change of the lock or of
-the Python builds it again.
+Each is built once from a hash-pinned lock and kept; a change of the lock or of the folder
+builds it again.  The demo's holds its model servers, which need older libraries.
 """
 
 from __future__ import annotations
@@ -11,18 +11,73 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from demo import places
 from demo.errors import DemoError, tail
 
 #: MLServer 1.7 declares itself for these and no later ones.
 SERVES = ((3, 12), (3, 11))
-_MARK = places.VENV / "built-from"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A virtual environment in ``folder``, made of what ``lock`` pins."""
+
+    holds: str  # for messages: "the environment for ... could not be built"
+    folder: Path
+    lock: Path
+    log: Path  # pip's
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    def is_ready(self) -> bool:
+        """True when it is there and was built from the lock as it now is."""
+        try:
+            return self.python.exists() and self._mark.read_text() == self._fingerprint()
+        except OSError:
+            return False
+
+    def build(self, python: str) -> None:
+        """Make it from the lock.  Raises DemoError with the end of pip's log."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("w") as out:
+            self._step([python, "-m", "venv", str(self.folder)], out.fileno())
+            pip = [str(self.python), "-m", "pip"]
+            lock = ["--require-hashes", "--no-input", "-r", str(self.lock)]
+            self._step([*pip, "install", *lock], out.fileno())
+        self._mark.write_text(self._fingerprint())
+
+    @property
+    def _mark(self) -> Path:
+        return self.folder / "built-from"
+
+    def _step(self, command: list[str], out: int) -> None:
+        if subprocess.run(command, stdout=out, stderr=out, cwd=places.ROOT).returncode:
+            raise DemoError(
+                f"the environment for {self.holds} could not be built; "
+                f"{places.told(self.log)} ends:\n{tail(self.log)}"
+            )
+
+    def _fingerprint(self) -> str:
+        """Of the lock and the folder: an environment that was moved does not run any more."""
+        return hashlib.sha256(self.lock.read_bytes() + bytes(self.folder)).hexdigest()
+
+
+MODEL_SERVERS: Final = Environment(
+    "the model servers", places.VENV, places.SERVER_LOCK, places.LOGS / "install.log"
+)
+is_ready = MODEL_SERVERS.is_ready
+build = MODEL_SERVERS.build
 
 
 def find_python(running: tuple[int, int]) -> str:
-    """The interpreter for the second environment: this one, or another on the PATH.
+    """The interpreter for the model servers: this one, or another on the PATH.
 
     ``running`` is this one's version.  Raises DemoError when MLServer runs on none of them.
     """
@@ -49,37 +104,3 @@ def _others() -> Iterator[str]:
 def _can_make_environments(python: str) -> bool:
     probe = subprocess.run([python, "-c", "import venv, ensurepip"], capture_output=True)
     return probe.returncode == 0
-
-
-def is_ready() -> bool:
-    """True when the environment is there and was built from the lock as it now is."""
-    try:
-        return places.SERVER_PYTHON.exists() and _MARK.read_text() == _fingerprint()
-    except OSError:
-        return False
-
-
-def build(python: str) -> None:
-    """Make the environment from the lock.  Raises DemoError with the end of pip's log."""
-    log = places.LOGS / "install.log"
-    shutil.rmtree(places.VENV, ignore_errors=True)
-    places.LOGS.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as out:
-        _step([python, "-m", "venv", str(places.VENV)], out.fileno(), log)
-        lock = str(places.SERVER_LOCK)
-        pip = [str(places.SERVER_PYTHON), "-m", "pip"]
-        _step([*pip, "install", "--require-hashes", "--no-input", "-r", lock], out.fileno(), log)
-    _MARK.write_text(_fingerprint())
-
-
-def _step(command: list[str], out: int, log: Path) -> None:
-    if subprocess.run(command, stdout=out, stderr=out, cwd=places.ROOT).returncode:
-        raise DemoError(
-            f"the environment for the model servers could not be built; {places.told(log)} ends:\n"
-            f"{tail(log)}"
-        )
-
-
-def _fingerprint() -> str:
-    """Of the lock and the folder: an environment that was moved does not run any more."""
-    return hashlib.sha256(places.SERVER_LOCK.read_bytes() + bytes(places.VENV)).hexdigest()

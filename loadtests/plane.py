@@ -1,18 +1,22 @@
 """CPU microseconds per request of the data plane alone: no socket, no kernel, no loop.
 
-    python -m loadtests.plane [--rounds N]
+    python -m loadtests.plane [--rounds N] [--against REVISION] [--json]
 
 Drives the real Plane with in-memory transports, so that a change of half a microsecond in
 our own code can be seen; what the kernel adds is the same before and after.  The figure to
-quote is the least of several rounds: noise only ever adds.
+quote is the least of several rounds: noise only ever adds.  With ``--against`` another
+revision's own benchmark runs in turns with this one.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import json
 import time
+from dataclasses import asdict
 
+from loadtests import against
 from proxy.net import ScriptedTransport
 from proxy.routing.plan import (
     CanaryPlan,
@@ -38,6 +42,7 @@ ANSWER = (
 ) + b"y" * 200
 SEGMENTS = (SegmentPlan("age_band", KeySource("header", "X-Age-Band"), ("young", "senior")),)
 SHADOWS = (ShadowPlan("3", 100.0, salt="copies", pair_percent=0.0),)
+ALL_PAIRED = (ShadowPlan("3", 100.0, salt="copies", pair_percent=100.0, pair_salt="pairs"),)
 PAIRED = (ShadowPlan("3", 100.0, salt="copies", pair_percent=10.0, pair_salt="pairs"),)
 
 
@@ -119,20 +124,52 @@ def measure(scenario: Plan, rounds: int) -> float:
     return best
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9, help="rounds of each row (default 9)")
-    rounds = parser.parse_args().rounds
-    rows = (
+def scenarios() -> tuple[tuple[str, Plan], ...]:
+    """The rows, by name."""
+    return (
         ("split", plan((), (), 1)),
         ("split, a segment", plan((), SEGMENTS, 1)),
         ("split, 1,000 models", plan((), (), 1000)),
         ("split, 100 % mirror", plan(SHADOWS, (), 1)),
         ("split, 100 % mirror, 10 % paired", plan(PAIRED, (), 1)),
+        ("split, 100 % mirror, all paired", plan(ALL_PAIRED, (), 1)),
     )
+
+
+def show(rounds: int, as_json: bool) -> None:
+    """Measure every row and print it."""
+    if as_json:
+        rows = {name: round(measure(scenario, rounds), 3) for name, scenario in scenarios()}
+        print(json.dumps({"rows": rows, "rounds": rounds}))
+        return
     print("CPU microseconds per request, data plane alone (least of the rounds)")
-    for name, scenario in rows:
+    for name, scenario in scenarios():
         print(f"  {name:<34} {measure(scenario, rounds):6.2f}", flush=True)
+
+
+def show_beside(asked: str, rounds: int, as_json: bool) -> None:
+    """The same beside another revision; a line and our own figures when there is none."""
+    try:
+        compared = against.compare(against.resolve(asked), rounds)
+    except against.NothingToCompareWith as reason:
+        if not as_json:
+            print(reason)
+        show(rounds, as_json)
+        return
+    print(json.dumps(asdict(compared)) if as_json else against.told(compared))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, help="rounds of each row (9; with --against 1)")
+    parser.add_argument("--against", metavar="REVISION", help="in turns with that one; "
+                        f"{against.BEFORE}: the last commit on main before this one")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    asked = parser.parse_args()
+    if asked.against:
+        show_beside(asked.against, asked.rounds or 1, asked.json)
+    else:
+        show(asked.rounds or 9, asked.json)
 
 
 if __name__ == "__main__":

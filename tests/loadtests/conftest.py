@@ -1,0 +1,8 @@
+"""Lets ``import loadtests`` find the project's folder, and not this one of the same name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
