@@ -37,6 +37,7 @@ from proxy.steering.observe import SHORT_SPAN, Observed
 from proxy.store import History
 from proxy.terms import Arm
 from proxy.traffic import Plane
+from proxy.traffic.recording import record
 
 ROUNDS: Final = 5
 REPORTS_A_SECOND: Final = 4
@@ -113,8 +114,7 @@ def serve(plane: Plane, requests: int, chance: random.Random) -> None:
             age = f"age_band={AGES[number % len(AGES)]}"
             for one in (arm, mirror.route):
                 total = int(chance.lognormvariate(16.8, 0.5))  # 20 ms, give or take
-                one.series.record("ok", total * 9 // 10, total, 500, 200)
-                one.segment(age).record("ok", total * 9 // 10, total, 500, 200)
+                record(one.all_series((age,)), "ok", total * 9 // 10, total, 500, 200)
             route.counts.count_copy("3", "sent")
 
 

@@ -9,7 +9,6 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
 from proxy.terms import Outcome
-from proxy.traffic import ending
 
 if TYPE_CHECKING:
     from proxy.traffic.board import ArmRoute, ModelRoute
@@ -74,7 +73,7 @@ def fall_back(
     exchange: Exchange, route: ModelRoute, arm: ArmRoute, outcome: str, reason: str, now: int
 ) -> None:
     """Stable answers instead; the failure is the canary's and is counted there."""
-    ending.record(exchange, arm, outcome, now)
+    exchange.record(arm, outcome, now)
     upstream = exchange.upstream
     assert upstream is not None
     upstream.judge(outcome, now)

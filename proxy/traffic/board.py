@@ -103,11 +103,10 @@ class ArmRoute:
 
     __slots__ = (
         "_recording",
-        "_segments",
         "answer_lines",
         "arm",
         "model",
-        "series",
+        "series_of",
         "upstreams",
         "version",
     )
@@ -119,20 +118,22 @@ class ArmRoute:
         self.arm = arm.value
         self.upstreams = stock.upstreams(model.name, plan, shadow=arm is Arm.SHADOW)
         self._recording = stock.recording
-        self.series = stock.recording.series(model.name, version, self.arm)
-        self._segments: dict[str, Series] = {}
+        self.series_of: dict[tuple[str, ...], tuple[Series, ...]] = {}  # by segments
         release = f"x-release-id: {model.release}\r\n" if model.release else ""
         self.answer_lines = (
             f"\r\nx-model: {model.name}\r\nx-model-version: {version}\r\nx-model-arm: {self.arm}"
             f"\r\n{release}x-request-id: "
         ).encode()
 
-    def segment(self, label: str) -> Series:
-        """The Series of a segment; labels are bounded by the Plan's declared values."""
-        found = self._segments.get(label)
-        if found is None:
-            found = self._recording.series(self.model, self.version, self.arm, label)
-            self._segments[label] = found
+    def all_series(self, segments: tuple[str, ...]) -> tuple[Series, ...]:
+        """The Series that an exchange counts into: everyone's, and each of its segments'.
+
+        Labels are bounded by the Plan's declared values; it is asked once for each set of them.
+        """
+        labels = ("", *segments)
+        series = self._recording.series
+        found = tuple(series(self.model, self.version, self.arm, label) for label in labels)
+        self.series_of[segments] = found
         return found
 
 

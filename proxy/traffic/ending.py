@@ -120,15 +120,6 @@ class PairDraft:
         )
 
 
-def record(exchange: Exchange, arm: ArmRoute, outcome: str, now: int) -> None:
-    """Counts the exchange for its version: for everyone, and for each of its segments."""
-    total = now - exchange.started
-    first, bytes_in, bytes_out = exchange.first_byte, exchange.bytes_in, exchange.bytes_out
-    arm.series.record(outcome, first, total, bytes_in, bytes_out)
-    for label in exchange.segments:
-        arm.segment(label).record(outcome, first, total, bytes_in, bytes_out)
-
-
 def conclude(plane: Plane, exchange: Exchange, arm: ArmRoute, outcome: str, now: int) -> None:
     """Hands the live half to its pairs, and writes the log line, where either is wanted."""
     live = exchange.live

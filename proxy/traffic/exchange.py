@@ -19,7 +19,7 @@ from proxy.traffic.again import CONNECT
 from proxy.traffic.decision import Prepared, decide
 from proxy.traffic.ending import OVERLOAD
 from proxy.traffic.forward import TIMEOUT
-from proxy.traffic.recording import OK, UPSTREAM_5XX, answered, upstream_failed
+from proxy.traffic.recording import OK, UPSTREAM_5XX, answered, record, upstream_failed
 from proxy.wire import AnswerHead, RequestHead, encode, framed, last
 
 if TYPE_CHECKING:
@@ -423,6 +423,12 @@ class Exchange:
 
     # 5. Recorded: whatever happened.
 
+    def record(self, arm: ArmRoute, outcome: str, now: int) -> None:
+        """Counts the exchange for a version: for everyone, and for each of its segments."""
+        series = arm.series_of.get(self.segments) or arm.all_series(self.segments)
+        first, total = self.first_byte, now - self.started
+        record(series, outcome, first, total, self.bytes_in, self.bytes_out)
+
     def _finish(self, outcome: str, now: int) -> None:
         upstream, route, arm = self.upstream, self.route, self.arm
         if upstream is not None:
@@ -437,7 +443,7 @@ class Exchange:
         assert route is not None
         if arm is not None:
             if not self.fallback:
-                ending.record(self, arm, outcome, now)
+                self.record(arm, outcome, now)
             elif upstream_failed(outcome):
                 route.counts.running().fallback_failures += 1
             if self.live is not None or self.plane.logs:

@@ -16,7 +16,7 @@ from proxy.routing.plan import ModelPlan, ShadowPlan
 from proxy.terms import Arm, CopyResult, Outcome
 from proxy.traffic.board import ArmRoute, Stock, nanoseconds
 from proxy.traffic.ending import Kept, PairDraft
-from proxy.traffic.recording import OK, answered
+from proxy.traffic.recording import OK, answered, record
 from proxy.traffic.rewriting import CopyHead, CopyText
 from proxy.wire import AnswerHead, encode, last
 
@@ -246,7 +246,9 @@ class Copy:
             elif self._connection is not None:
                 self._send(self._connection)
         elif self._connection is not None:
-            self._write(self._connection, (), pieces, self._exchange.head.length < 0)
+            if self._exchange.head.length < 0:
+                pieces = self._in_chunks(pieces)
+            self._write(self._connection, b"".join(pieces))
 
     def _send(self, connection: UpstreamConnection) -> None:
         """The head and the payload so far; all of it first where the body is rewritten."""
@@ -256,11 +258,13 @@ class Copy:
             self._send_rewritten(connection)
             return
         pieces, self._unsent = self._unsent or [], None
+        if head.length < 0:
+            pieces = self._in_chunks(pieces)
         caller = exchange.caller
         added = caller.added if head.plain else caller.added_lines(head)
         cut = exchange.cut if text.valued else b""
-        start = (text.before, cut, text.after, added, exchange.request_id, b"\r\n\r\n")
-        self._write(connection, start, pieces, head.length < 0)
+        start = (text.before, cut, text.after, added, exchange.request_id, b"\r\n\r\n", *pieces)
+        self._write_first(connection, b"".join(start))
 
     def _send_rewritten(self, connection: UpstreamConnection) -> None:
         exchange, heads, pieces = self._exchange, self._mirror.heads, self._unsent or []
@@ -273,20 +277,18 @@ class Copy:
         self._unsent = None
         text = heads.resized(self._text, exchange.cut, len(body))
         added = exchange.caller.added_lines(exchange.head) + exchange.request_id
-        self._write(connection, (text, added, b"\r\n\r\n"), [body], False)
+        self._write_first(connection, b"".join((text, added, b"\r\n\r\n", body)))
 
-    def _write(
-        self,
-        connection: UpstreamConnection,
-        head: tuple[bytes, ...],
-        pieces: list[bytes],
-        chunked: bool,
-    ) -> None:
-        if chunked:
-            pieces = [encode(pieces), last(self._trailers) if self._complete else b""]
-        data = b"".join((*head, *pieces))
-        if self._complete and head and len(data) <= _REPLAYED_BYTES:
+    def _in_chunks(self, pieces: list[bytes]) -> list[bytes]:
+        return [encode(pieces), last(self._trailers) if self._complete else b""]
+
+    def _write_first(self, connection: UpstreamConnection, data: bytes) -> None:
+        """The head, and the body as far as it has come."""
+        if self._complete and len(data) <= _REPLAYED_BYTES:
             self._whole = data
+        self._write(connection, data)
+
+    def _write(self, connection: UpstreamConnection, data: bytes) -> None:
         connection.write(data)
         unsent = connection.transport.get_write_buffer_size()
         if (unsent or self._held) and not self._hold(unsent):
@@ -387,12 +389,10 @@ class Copy:
         self._leave(SENT)
 
     def _record(self, outcome: str, now: int) -> None:
-        total = now - self._started_at
-        route, first = self._mirror.route, self._first_byte
-        route.series.record(outcome, first, total, self._bytes_in, self._bytes_out)
-        for label in self._exchange.segments:
-            series = route.segment(label)
-            series.record(outcome, first, total, self._bytes_in, self._bytes_out)
+        route, segments = self._mirror.route, self._exchange.segments
+        series = route.series_of.get(segments) or route.all_series(segments)
+        first, total = self._first_byte, now - self._started_at
+        record(series, outcome, first, total, self._bytes_in, self._bytes_out)
         if self.draft is not None and self._kept is not None:
             half = self._kept.half(route.version, outcome, self._status, now, self.draft.cap)
             self.draft.shadow(half, self._kept.lost)

@@ -57,59 +57,74 @@ class Series:
     counted once, by bucket, and added to the Tally when it is taken.
     """
 
-    __slots__ = ("_book", "_in_one_read", "_tally", "_touched")
+    __slots__ = ("_book", "bytes_in", "bytes_out", "in_one_read", "tally", "touched")
 
     def __init__(self, book: Recording, model: str, version: str, arm: str, segment: str) -> None:
         self._book = book
-        self._tally = Tally(model, version, arm, segment)
-        self._in_one_read: dict[int, int] = {}
-        self._touched = False
+        self.tally = Tally(model, version, arm, segment)
+        self.in_one_read: dict[int, int] = {}
+        self.bytes_in = self.bytes_out = 0
+        self.touched = False
 
-    def record(
-        self, outcome: str, first_byte: int, total: int, bytes_in: int, bytes_out: int
-    ) -> None:
-        """Counts one exchange; times in nanoseconds, bytes of bodies."""
-        tally = self._tally
-        if not self._touched:
-            self._touched = True
+    def touch(self) -> None:
+        """Something is counted: it will be in the next report."""
+        if not self.touched:
+            self.touched = True
             self._book.touched.append(self)
-        if outcome is OK and total == first_byte:
-            at = bucket(total)
-            in_one = self._in_one_read
-            in_one[at] = in_one.get(at, 0) + 1
-            tally.bytes_in += bytes_in
-            tally.bytes_out += bytes_out
-            tally.streak = 0
-            return
-        outcomes = tally.outcomes
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
-        tally.bytes_in += bytes_in
-        tally.bytes_out += bytes_out
+
+    def add(self, outcome: str, first_byte: int, total: int) -> None:
+        """Counts one exchange of any kind; see `record`."""
+        tally = self.tally
+        tally.outcomes[outcome] = tally.outcomes.get(outcome, 0) + 1
         if outcome in _ANSWERED:
-            counts = tally.first_byte
-            at = bucket(first_byte)
-            counts[at] = counts.get(at, 0) + 1
-            counts = tally.total
-            at = bucket(total)
-            counts[at] = counts.get(at, 0) + 1
+            add_counts(tally.first_byte, {bucket(first_byte): 1})
+            add_counts(tally.total, {bucket(total): 1})
         if outcome in _GOOD:
             tally.streak = 0
         elif outcome in _UPSTREAM_FAILED:
             tally.streak += 1
-            if tally.streak > tally.longest_streak:
-                tally.longest_streak = tally.streak
+            tally.longest_streak = max(tally.longest_streak, tally.streak)
 
     def take(self) -> Tally:
         """The Tally so far; counting goes on in a fresh one, with the streak still running."""
-        full = self._tally
-        self._tally = Tally(full.model, full.version, full.arm, full.segment, streak=full.streak)
-        self._touched = False
-        in_one, self._in_one_read = self._in_one_read, {}
+        full = self.tally
+        self.tally = Tally(full.model, full.version, full.arm, full.segment, streak=full.streak)
+        full.bytes_in, full.bytes_out = self.bytes_in, self.bytes_out
+        in_one, self.in_one_read = self.in_one_read, {}
         if in_one:
             add_counts(full.outcomes, {OK: sum(in_one.values())})
             add_counts(full.first_byte, in_one)
             add_counts(full.total, in_one)
+        self.bytes_in = self.bytes_out = 0
+        self.touched = False
         return full
+
+
+def record(
+    several: tuple[Series, ...],
+    outcome: str,
+    first_byte: int,
+    total: int,
+    bytes_in: int,
+    bytes_out: int,
+) -> None:
+    """Counts one exchange for everyone and for its segments.
+
+    Times in nanoseconds, bytes of bodies.
+    """
+    in_one_read = outcome is OK and first_byte == total
+    at = bucket(total)
+    for series in several:
+        if not series.touched:
+            series.touch()
+        series.bytes_in += bytes_in
+        series.bytes_out += bytes_out
+        if in_one_read:
+            counts = series.in_one_read
+            counts[at] = counts.get(at, 0) + 1
+            series.tally.streak = 0
+        else:
+            series.add(outcome, first_byte, total)
 
 
 class ModelCounts:

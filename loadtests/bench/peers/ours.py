@@ -1,7 +1,8 @@
 """pointsman itself: the real command with a real config, everything on.
 
-Recording, limits, deadlines and headers are on by themselves; the config adds a segment, and the
-fallback to stable (a prediction may be asked for twice); with a mirror it keeps pairs.  Desk and parent share the proxy's core, as beside a model.
+Recording, limits, deadlines and headers are on by themselves; the config adds a segment, and
+the fallback to stable (a prediction may be asked for twice); with a mirror it keeps pairs.  Desk
+and parent share the proxy's core, as beside a model.
 """
 
 from __future__ import annotations
