@@ -27,6 +27,14 @@ SHORTEST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 GOOD_WHILE: Final = 10.0
 
+#: glibc gives memory back to the system eagerly, and every read of a large body asks for it
+#: again: page by page, which doubled the CPU of a 1 MiB upload.  With these a worker keeps up to
+#: 16 MiB for the next one.  Other C libraries do not look at them; the operator's own come first.
+_MEMORY: Final = {
+    "MALLOC_MMAP_THRESHOLD_": str(4 * 1024 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(16 * 1024 * 1024),
+}
+
 log = logging.getLogger(__name__)
 
 
@@ -89,6 +97,7 @@ class Child:
         try:
             self._process = subprocess.Popen(  # noqa: S603  the command is our own
                 [*self._command, "--control", str(theirs.fileno())],
+                env={**_MEMORY, **os.environ},
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 # A Ctrl-C at the terminal is for the parent alone, which knows the order.

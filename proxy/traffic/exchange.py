@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from proxy.traffic.upstreams import Upstream
 
 _NO_LINES: Final[list[bytes]] = []
+#: From so many bytes on it costs less to hand the parts over than to copy them into one.
+LARGE: Final = 65_536
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -161,7 +163,10 @@ class Exchange:
         self.arm = arm
         if route.tester_name:
             prepared = self._hide_tester(prepared)
-        self.kept = pieces if self.complete else list(pieces) if route.repeatable else None
+        if self.complete:
+            self.kept = pieces
+        elif route.repeatable and self.head.length <= route.hold_limit:
+            self.kept = list(pieces)
         self.dispatch(pieces, arm.upstreams.choose(self.started))
         for mirror in route.mirrors:
             copy = mirror.offer(self, prepared, pieces)
@@ -217,7 +222,10 @@ class Exchange:
             pieces = [encode(pieces), last(self.trailers) if self.complete else b""]
         added = caller.added if head.plain else caller.added_lines(head)
         text = (head.before, self.cut, head.after, added, self.request_id, b"\r\n\r\n", *pieces)
-        connection.write(b"".join(text))
+        if self.bytes_in < LARGE:
+            connection.write(b"".join(text))
+        else:
+            connection.transport.writelines(text)
 
     def feed(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
         """More of the request's body.  Raises RequestRefused when it is too large."""
@@ -309,7 +317,11 @@ class Exchange:
             text += b"\r\nx-fallback: " + self.fallback.encode()
         if self._framed:
             body = [encode(pieces), last(trailers) if complete else b""]
-        self.caller.write(b"".join((text, arm.answer_lines, self.request_id, b"\r\n\r\n", *body)))
+        whole = (text, arm.answer_lines, self.request_id, b"\r\n\r\n", *body)
+        if head.length < LARGE:
+            self.caller.write(b"".join(whole))
+        else:
+            self.caller.transport.writelines(whole)
         self.spoken = True
         return self._pass_on(connection, route, pieces, complete, now)
 
