@@ -10,8 +10,8 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from proxy.routing.plan import Endpoint, PoolLimits
 
-#: A connection that was in use this short a while ago is taken without another look at it: no
-#: server's idle time is over yet.
+#: Nanoseconds.  Where another look is not worth a system call, a connection that was in use this
+#: short a while ago is taken without: no server's idle time is over yet.
 _JUST_USED: Final = 50_000_000
 
 
@@ -65,8 +65,9 @@ class Pool(Generic[C, W]):
     def assign(self, now: int, careful: bool = True) -> C | None:
         """The connection to use, or None: dial a new one.  Discards those that went stale.
 
-        Not ``careful``: what is lost on a stale one can be sent again, so that a connection which
-        was just used need not be looked at (a system call).
+        Not ``careful``: nobody gets the answer and what is lost can be sent again, so that one
+        that was just used need not be looked at.  Never for a caller: bytes that wait there
+        unasked would be his answer (RFC 9112 9.2).
         """
         idle = self.idle
         while idle:

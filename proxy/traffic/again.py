@@ -29,10 +29,15 @@ def keep(exchange: Exchange, pieces: list[bytes], limit: int) -> None:
         exchange.kept += pieces
 
 
-def may_repeat(exchange: Exchange, route: ModelRoute) -> bool:
+def may_repeat(exchange: Exchange) -> bool:
     """Whether the same version may be asked once more."""
-    if exchange.replayed or exchange.kept is None:
-        return False
+    return not exchange.replayed and exchange.kept is not None and repeatable(exchange)
+
+
+def repeatable(exchange: Exchange) -> bool:
+    """Whether the request may be sent twice at all."""
+    route = exchange.route
+    assert route is not None
     return route.repeatable or exchange.head.method in _IDEMPOTENT
 
 
@@ -94,4 +99,4 @@ def _send_again(
 ) -> None:
     before.in_flight -= 1
     exchange.caller.resume_reading()  # whoever had paused it is gone
-    exchange.dispatch(pieces, upstream, fresh)
+    exchange.dispatch(pieces, upstream, perf_counter_ns(), fresh)

@@ -245,11 +245,12 @@ class Board:
         self._wanted = (
             frozenset[bytes]().union(*[each.wanted for each in self.routes]),
             frozenset([each.customer_line for each in self.routes]),
+            frozenset([each.tester_name for each in self.routes if each.tester_name]),
         )
         self.heads: HeadMemory = (
             before.heads
             if before is not None and before._wanted == self._wanted
-            else HeadMemory(RequestBook(self._wanted[0]), self._wanted[1])
+            else HeadMemory(RequestBook(self._wanted[0]), *self._wanted[1:])
         )
         self.log_share = split.log_share(plan.access_log) if plan.access_log else None
         self.log_customers = plan.access_log.customers if plan.access_log else "none"

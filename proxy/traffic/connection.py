@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 from proxy.errors import RequestRefused
 from proxy.net import NEVER, reset_connection, unread
 from proxy.terms import Outcome, Owner
-from proxy.traffic import arriving, ending, waiting
+from proxy.traffic import arriving, ending, uploading, waiting
 from proxy.traffic.exchange import Exchange
 from proxy.wire import BadChunk, ChunkDecoder, RequestHead
 
@@ -203,12 +203,12 @@ class CallerConnection(asyncio.Protocol):
             self._left = left
             if self._reading:
                 self.deadline = perf_counter_ns() + self._plane.body_ns
-            exchange.feed([data], False, [])
+            uploading.feed(exchange, [data], False, [])
             return b""
         self._phase = _ANSWERING
         self._body_came(exchange)
         end = self._left
-        exchange.feed([data[:end]], True, [])
+        uploading.feed(exchange, [data[:end]], True, [])
         return data[end:]
 
     def _read_chunks(self, data: bytes, at: int) -> bytes:
@@ -222,11 +222,11 @@ class CallerConnection(asyncio.Protocol):
             if self._reading:
                 self.deadline = perf_counter_ns() + self._plane.body_ns
             if pieces:
-                exchange.feed(pieces, False, [])
+                uploading.feed(exchange, pieces, False, [])
             return b""
         self._phase = _ANSWERING
         self._body_came(exchange)
-        exchange.feed(pieces, True, self._decoder.trailers)
+        uploading.feed(exchange, pieces, True, self._decoder.trailers)
         return data[end:]
 
     def _body_came(self, exchange: Exchange) -> None:

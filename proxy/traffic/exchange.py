@@ -1,9 +1,9 @@
 """The life of one request: admitted, decided, forwarded, answered, recorded.
 
 Read from top to bottom.  On the common path no task, future, lock or timer is made; the
-steps are plain calls from the caller's connection and from the upstream's.  What is sent again
-stands in again.py, what we say ourselves and what is counted in ending.py, who waits for room
-in waiting.py.
+steps are plain calls from the caller's connection and from the upstream's.  What is refused at
+once stands in admission.py, who waits for room in waiting.py, the rest of a body in uploading.py,
+what is sent again in again.py, what we say ourselves and what is told of it in ending.py.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
-from proxy.errors import RequestRefused
 from proxy.net import NEVER
 from proxy.terms import Owner
-from proxy.traffic import again, ending, waiting
+from proxy.traffic import admission, again, ending, uploading, waiting
 from proxy.traffic.again import CONNECT
 from proxy.traffic.decision import Prepared, decide
 from proxy.traffic.ending import OVERLOAD
@@ -25,8 +24,8 @@ from proxy.wire import AnswerHead, RequestHead, encode, framed, last
 if TYPE_CHECKING:
     from proxy.traffic.board import ArmRoute, ModelRoute
     from proxy.traffic.connection import CallerConnection
+    from proxy.traffic.copying import Copy
     from proxy.traffic.forward import UpstreamConnection
-    from proxy.traffic.mirror import Copy
     from proxy.traffic.plane import Plane
     from proxy.traffic.upstreams import Upstream
 
@@ -43,11 +42,11 @@ class Exchange:
     """
 
     __slots__ = (
-        "_connection", "_ends", "_framed", "_paused", "_pending", "arm",
-        "bytes_in", "bytes_out", "caller", "close", "complete", "copies", "cut", "fallback",
-        "first_byte", "head", "held", "kept", "key", "known", "live", "moved", "plane", "queued",
-        "replayed", "request_id", "route", "segments", "spoken", "started", "status",
-        "trailers", "upstream", "waiting",
+        "_ends", "_framed", "arm", "bytes_in", "bytes_out", "caller", "close", "complete",
+        "connection", "copies", "cut", "fallback", "first_byte", "head", "held", "kept", "key",
+        "known", "live", "moved", "paused", "pending", "plane", "queued", "replayed",
+        "request_id", "route", "segments", "spoken", "started", "status", "trailers", "upstream",
+        "waiting",
     )  # fmt: skip
 
     key: bytes
@@ -78,13 +77,13 @@ class Exchange:
         self.kept: list[bytes] | None = None  # body so far, to send it again
         self.fallback = ""  # why stable answers instead of the canary
         self.replayed = self.moved = False  # sent again on a fresh connection; elsewhere
-        self._connection: UpstreamConnection | None = None
+        self.connection: UpstreamConnection | None = None
         self.held: list[bytes] | None = None  # body waiting for room or for the decision
-        self._pending: list[bytes] | None = None  # body waiting for a connection
+        self.pending: list[bytes] | None = None  # body waiting for a connection
         self.trailers = _NO_LINES
         self._framed = False  # the answer's body goes out in chunks
         self._ends = False  # its body ends with the caller's connection
-        self._paused = False  # the caller takes no more for now
+        self.paused = False  # the caller takes no more for now
 
     # 1. Admitted: is it for a model, and is there room?
 
@@ -94,7 +93,7 @@ class Exchange:
         self.complete = complete
         prepared: Prepared | None = head.prepared
         if prepared is None or prepared.board is not self.plane.board:
-            prepared = self._prepare(head)
+            prepared = admission.prepare(self, head)
             if prepared is None:
                 return None
         route = self.route = prepared.route
@@ -106,95 +105,56 @@ class Exchange:
         room = route.room
         if room.in_flight < route.in_flight_limit:
             room.in_flight += 1
-            return self.admitted(prepared, pieces)
+            return self.admitted(prepared, pieces, self.started)
         return waiting.join(self, route, pieces)
 
-    def _prepare(self, head: RequestHead) -> Prepared | None:
-        """What the Board in force makes of the head; None when it is refused."""
-        board = self.plane.board
-        if board is None:
-            detail = "no Plan has come yet; try again"
-            ending.refuse(self, 503, "starting", detail, Owner.PROXY)
-            return None
-        if head.shadow_mark and board.refuse_marked:
-            detail = "x-shadow may not come from outside"
-            ending.refuse(self, 400, "shadow_marker", detail, Owner.CALLER)
-            return None
-        route = board.find(head.target, head.host)
-        if route is None:
-            path = head.target.partition(b"?")[0][:80].decode()
-            detail = f"no model is served under {path!r} for the host {head.host.decode()!r}"
-            ending.refuse(self, 404, "no_model", detail, Owner.CALLER)
-            return None
-        head.prepared = prepared = Prepared(board, route, head)
-        return prepared
-
-    def admitted(self, prepared: Prepared, pieces: list[bytes]) -> None:
-        """There is room: now, or after having waited for it."""
+    def admitted(self, prepared: Prepared, pieces: list[bytes], now: int) -> None:
+        """There is room: at once, or after having waited for it."""
         if self.head.expects and not self.complete and not pieces:
             self.caller.write(_CONTINUE)
         if not prepared.route.holds_body:
-            self._decided(prepared, pieces, None)
+            self.decided(prepared, pieces, None, now)
         else:
             self.held = []
             prepared.route.counts.running()
-            self._hold(pieces)
-
-    def _hold(self, pieces: list[bytes]) -> None:
-        """Collects the body that the decision reads; one that is too large is decided without."""
-        held, prepared = self.held, waiting.newest(self)
-        assert held is not None
-        held += pieces
-        if max(self.head.length, self.bytes_in) > prepared.route.hold_limit:
-            self.held = None
-            prepared.route.counts.running().held_too_large += 1
-            self._decided(prepared, held, None)
-        elif self.complete:
-            self.held = None
-            self._decided(prepared, held, b"".join(held))
+            uploading.hold(self, pieces)
 
     # 2. Decided: which arm answers, and who gets a copy.
 
-    def _decided(self, prepared: Prepared, pieces: list[bytes], body: bytes | None) -> None:
+    def decided(
+        self, prepared: Prepared, pieces: list[bytes], body: bytes | None, now: int
+    ) -> None:
         route = self.route = prepared.route
         arm, self.key, self.known, self.segments = decide(
             prepared, self.head, self.cut, body, self.plane.chance
         )
         self.arm = arm
         if route.tester_name:
-            prepared = self._hide_tester(prepared)
+            prepared = admission.hide_tester(self, prepared)
         if self.complete:
             self.kept = pieces
         elif route.repeatable and self.head.length <= route.hold_limit:
             self.kept = list(pieces)
-        self.dispatch(pieces, arm.upstreams.choose(self.started))
+        self.dispatch(pieces, arm.upstreams.choose(now), now)
         for mirror in route.mirrors:
             copy = mirror.offer(self, prepared, pieces)
             if copy is not None:
                 self.copies = [*(self.copies or ()), copy]
 
-    def _hide_tester(self, prepared: Prepared) -> Prepared:
-        """The header that chooses an arm goes no further than here; it holds a secret."""
-        route, head = prepared.route, self.head
-        if head.wanted is None or route.tester_name not in head.wanted:
-            return prepared
-        self.head, self.cut = head.without(route.tester_name, self.cut), b""
-        return Prepared(prepared.board, route, self.head)
-
     # 3. Forwarded: on a kept connection or a new one.
 
-    def dispatch(self, pieces: list[bytes], upstream: Upstream, fresh: bool = False) -> None:
+    def dispatch(
+        self, pieces: list[bytes], upstream: Upstream, now: int, fresh: bool = False
+    ) -> None:
         """Sends what has come of the request; ``fresh``: on no kept connection."""
         self.upstream = upstream
         upstream.in_flight += 1
         route = self.route
         assert route is not None
-        if not fresh:
-            careful = self.kept is None or not route.repeatable
-            connection = upstream.assign(self.started, careful)
-            if connection is not None:
-                return self._send(connection, pieces, self.started)
-        self._pending = list(pieces)
+        connection = None if fresh else upstream.assign(now)
+        if connection is not None:
+            return self._send(connection, pieces, now)
+        self.pending = list(pieces)
         upstream.connect(self, route.connect_seconds)
         if not self.complete:
             self.caller.pause_reading()
@@ -203,13 +163,13 @@ class Exchange:
     def connected(self, connection: UpstreamConnection) -> None:
         """A connection for us, dialled or just set free."""
         self.caller.resume_reading()  # before we write: that may pause it again
-        self._send(connection, self._pending or [], perf_counter_ns())
+        self._send(connection, self.pending or [], perf_counter_ns())
 
     def _send(self, connection: UpstreamConnection, pieces: list[bytes], now: int) -> None:
         head, route, caller = self.head, self.route, self.caller
         assert route is not None
-        self._connection = connection
-        self._pending = None
+        self.connection = connection
+        self.pending = None
         # While the upload goes on we wait for the caller, not for the upstream.
         if not self.complete:
             wait = NEVER
@@ -227,49 +187,17 @@ class Exchange:
         else:
             connection.transport.writelines(text)
 
-    def feed(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
-        """More of the request's body.  Raises RequestRefused when it is too large."""
-        route = self.route
-        assert route is not None
-        self.complete = complete
-        self.trailers = trailers
-        self.bytes_in += sum(map(len, pieces))
-        if route.body_limit is not None and self.bytes_in > route.body_limit:
-            raise RequestRefused(413, "body_bytes", f"the body is over {route.body_limit} bytes")
-        if self.held is not None:
-            return self.held.extend(pieces) if self.queued else self._hold(pieces)
-        if self.kept is not None:
-            again.keep(self, pieces, route.hold_limit)
-        if self._pending is not None:
-            self._pending += pieces
-        elif self._connection is not None:
-            self._write_on(self._connection, route, pieces)
-        for copy in self.copies or ():
-            copy.feed(pieces, complete, trailers)
-        return None
-
-    def _write_on(
-        self, connection: UpstreamConnection, route: ModelRoute, pieces: list[bytes]
-    ) -> None:
-        if self.head.length < 0:
-            pieces = [encode(pieces), last(self.trailers) if self.complete else b""]
-        if self.spoken and not self._paused:
-            connection.extend(perf_counter_ns() + route.idle)
-        elif self.complete and not self.spoken:
-            connection.extend(perf_counter_ns() + again.first_byte_limit(self, route))
-        connection.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-
     def pause_sending(self) -> None:
         """The upstream takes no more of the request for now: now we wait for it."""
-        if not self.complete and self._connection is not None and self.route is not None:
+        if not self.complete and self.connection is not None and self.route is not None:
             self.caller.pause_reading()
-            self._connection.extend(perf_counter_ns() + self.route.idle)
+            self.connection.extend(perf_counter_ns() + self.route.idle)
 
     def resume_sending(self) -> None:
         """The upstream takes more again."""
         self.caller.resume_reading()
-        if not self.complete and not self.spoken and self._connection is not None:
-            self._connection.extend(NEVER)
+        if not self.complete and not self.spoken and self.connection is not None:
+            self.connection.extend(NEVER)
 
     # 4. Answered: by the upstream, by stable instead of a failing canary, or by us.
 
@@ -287,7 +215,7 @@ class Exchange:
         now: int,
     ) -> None:
         """The upstream's final head; ``pieces`` came of the body, ``complete`` when that is all."""
-        route, arm, connection = self.route, self.arm, self._connection
+        route, arm, connection = self.route, self.arm, self.connection
         assert route is not None
         assert arm is not None
         assert connection is not None
@@ -298,7 +226,7 @@ class Exchange:
         if head.status in route.statuses and again.may_fall_back(self, route):
             if not complete:
                 connection.discard()
-            self._connection = None
+            self.connection = None
             reason = f"status_{head.status}"
             return again.fall_back(self, route, arm, UPSTREAM_5XX, reason, now)
         minor, body = self.head.minor, pieces
@@ -327,7 +255,7 @@ class Exchange:
 
     def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
         """More of the answer's body, as it comes: nothing is gathered."""
-        connection, route = self._connection, self.route
+        connection, route = self.connection, self.route
         assert connection is not None
         assert route is not None
         if self._framed:
@@ -355,24 +283,24 @@ class Exchange:
         if complete:
             self._finish(OK if self.status < 400 else answered(self.status), now)
             self.caller.finished(self.close, now)
-        elif not self._paused:
+        elif not self.paused:
             connection.extend(now + route.idle)
 
     def pause_answer(self) -> None:
         """The caller takes no more for now: the upstream waits."""
-        if self._connection is not None and not self._paused:
-            self._paused = True
-            self._connection.transport.pause_reading()
-            self._connection.extend(NEVER)
+        if self.connection is not None and not self.paused:
+            self.paused = True
+            self.connection.transport.pause_reading()
+            self.connection.extend(NEVER)
 
     def resume_answer(self) -> None:
         """The caller takes more again."""
-        if self._paused and self._connection is not None and self.route is not None:
-            self._paused = False
-            self._connection.transport.resume_reading()
+        if self.paused and self.connection is not None and self.route is not None:
+            self.paused = False
+            self.connection.transport.resume_reading()
             route = self.route
             wait = route.idle if self.spoken else again.first_byte_limit(self, route)
-            self._connection.extend(perf_counter_ns() + wait)
+            self.connection.extend(perf_counter_ns() + wait)
 
     def failed(self, outcome: str, detail: str, *, untouched: bool) -> None:
         """The upstream failed us; ``untouched``: a kept connection closed before any answer."""
@@ -381,15 +309,15 @@ class Exchange:
         assert route is not None
         assert arm is not None
         assert upstream is not None
-        self._connection = None
-        if outcome == TIMEOUT and (self._paused or not (self.complete or self.caller.held_back)):
+        self.connection = None
+        if outcome == TIMEOUT and (self.paused or not (self.complete or self.caller.held_back)):
             # The total deadline ran out while we waited for the caller: not the upstream's fault.
             self.caller.stalled(self)
         elif self.spoken:
             self._finish(outcome, now)
             # Where the end of the connection ends the body, only a reset shows the truncation.
             self.caller.cut(reset=self._ends)
-        elif untouched and again.may_repeat(self, route):
+        elif untouched and again.may_repeat(self):
             again.replay(self, route, upstream)
         elif again.may_fall_back(self, route):
             reason = outcome.removeprefix("upstream_")
@@ -401,7 +329,7 @@ class Exchange:
 
     def connect_failed(self, upstream: Upstream, detail: str) -> None:
         """No connection: perhaps another endpoint of the version, since nothing was sent."""
-        if not again.elsewhere(self, upstream, self._pending or []):
+        if not again.elsewhere(self, upstream, self.pending or []):
             self.failed(CONNECT, f"could not be reached: {detail}", untouched=False)
 
     def connect_impossible(self, detail: str) -> None:
@@ -424,8 +352,8 @@ class Exchange:
             waiting.leave(self, route)
             route.counts.count_refused(outcome)
             return False
-        if self._connection is not None:
-            self._connection.discard()
+        if self.connection is not None:
+            self.connection.discard()
         elif self.waiting and self.upstream is not None:
             self.upstream.leave(self)
         if self.arm is None:
@@ -449,9 +377,9 @@ class Exchange:
             health = upstream.health
             if outcome is not OK or health.streak or not health.well:
                 upstream.judge(outcome, now)
-        if self._paused and self._connection is not None:
-            self._connection.transport.resume_reading()
-        self._connection = None
+        if self.paused and self.connection is not None:
+            self.connection.transport.resume_reading()
+        self.connection = None
         assert route is not None
         if arm is not None:
             if not self.fallback:

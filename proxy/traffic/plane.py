@@ -18,8 +18,9 @@ from proxy.routing.plan import HealthProbe, ListenerLimits, ModelPlan, Plan, Sha
 from proxy.traffic import arriving
 from proxy.traffic.board import Board, Stock, nanoseconds
 from proxy.traffic.connection import PROXY_ERROR, CallerConnection
+from proxy.traffic.copying import DRAIN, Copy
 from proxy.traffic.forward import UpstreamConnection
-from proxy.traffic.mirror import DRAIN, Copy, Mirror
+from proxy.traffic.mirror import Mirror
 from proxy.traffic.polling import PolledCaller, PolledUpstream, Poller
 from proxy.traffic.probing import probe_for_ever
 from proxy.traffic.recording import Recording

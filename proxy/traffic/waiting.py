@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from proxy.net import NEVER
@@ -44,7 +45,7 @@ def let_in(room: ModelRoom) -> None:
         pieces, exchange.held = exchange.held or [], None
         exchange.caller.deadline = NEVER
         exchange.caller.resume_reading()
-        exchange.admitted(prepared, pieces)
+        exchange.admitted(prepared, pieces, perf_counter_ns())
 
 
 def newest(exchange: Exchange) -> Prepared:

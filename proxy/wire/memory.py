@@ -18,10 +18,10 @@ from proxy.wire.request import RULED, RequestBook, RequestHead
 
 _HEADS: Final = 1024
 _HEAD_BYTES: Final = 2048
-#: Spellings of the customer's field that are looked for: ``X-Customer-Id``, ``x-customer-id``.
+#: Spellings of each customer's field that are looked for: ``X-Customer-Id``, ``x-customer-id``.
 _SPELLINGS: Final = 4
-#: After the memory has filled up, so many heads go by before it learns again: where every head
-#: is another (a trace id in each), remembering would cost more than it gives.
+#: After the memory has filled up and was emptied, so many heads go by before it learns again:
+#: where every head is another (a trace id in each), remembering would cost more than it gives.
 _REST: Final = 32 * _HEADS
 #: A value as it stands trimmed in its line.
 _VALUE: Final = re.compile(rb"[!-~](?:[ -~]*[!-~])?")
@@ -31,14 +31,21 @@ class HeadMemory:
     """Reads request heads through a RequestBook, and remembers them.
 
     ``customers`` are the lower-case names of the fields that tell customers apart.  One that has
-    a rule of its own, such as Host, is not cut out: the rule depends on its value.
+    a rule of its own, such as Host, is not cut out: the rule depends on its value.  A head with
+    two of them is not remembered (it would differ in two values), nor is one with a ``secret``.
     """
 
-    __slots__ = ("_book", "_customers", "_heads", "_marks", "_rest")
+    __slots__ = ("_book", "_customers", "_heads", "_marks", "_rest", "_secrets")
 
-    def __init__(self, book: RequestBook, customers: frozenset[bytes] = frozenset()) -> None:
+    def __init__(
+        self,
+        book: RequestBook,
+        customers: frozenset[bytes] = frozenset(),
+        secrets: frozenset[bytes] = frozenset(),
+    ) -> None:
         self._book = book
-        self._customers = customers - RULED
+        self._customers = customers - RULED - secrets
+        self._secrets = secrets
         self._heads: dict[bytes, RequestHead] = {}
         self._marks: tuple[bytes, ...] = ()  # CRLF, name, colon, space
         self._rest = 0
@@ -48,6 +55,8 @@ class HeadMemory:
 
         The value is ``b""`` where none was.  Raises RequestRefused.
         """
+        if end > _HEAD_BYTES:
+            return self._book.scan(data[:end]), b""
         for mark in self._marks:
             at = data.find(mark, 0, end)
             if at < 0:
@@ -72,10 +81,13 @@ class HeadMemory:
     def _learn(self, block: bytes) -> tuple[RequestHead, bytes]:
         head = self._book.scan(block)
         # A request id of the caller's is another one in the next request.
-        if self._rest or len(block) > _HEAD_BYTES or head.request_id is not None:
+        if self._rest or head.request_id is not None:
             self._rest = max(0, self._rest - 1)
             return head, b""
-        names = self._customers & (head.wanted or {}).keys()
+        wanted = (head.wanted or {}).keys()
+        if self._secrets & wanted:
+            return head, b""
+        names = self._customers & wanted
         if not names:
             self._keep(block, head)
             return head, b""
@@ -106,17 +118,23 @@ class HeadMemory:
         """Whether ``mark`` is looked for, from now on at the latest."""
         if mark in self._marks:
             return True
-        if len(self._marks) >= _SPELLINGS:
+        if len(self._marks) >= _SPELLINGS * len(self._customers):
+            self._empty()  # perhaps somebody plays with spellings: learn anew from who is there
             return False
         self._marks += (mark,)
         return True
 
     def _keep(self, block: bytes, head: RequestHead) -> None:
         if len(self._heads) >= _HEADS:
-            self._heads.clear()
-            self._rest = _REST
-            return
-        self._heads[block] = head
+            self._empty()
+        else:
+            self._heads[block] = head
+
+    def _empty(self) -> None:
+        # Both at once: a head that was cut must not be found where its mark is not looked for.
+        self._heads.clear()
+        self._marks = ()
+        self._rest = _REST
 
     def forget(self) -> None:
         """Lets go of what was prepared for the heads; the heads are remembered."""

@@ -12,9 +12,23 @@ from dialogue_plans import plan
 
 from proxy.net import Tasks
 from proxy.routing.plan import Endpoint, ModelPlan, Plan
-from proxy.traffic import again, connection, ending, exchange, forward, mirror, plane, upstreams
+from proxy.traffic import (
+    again,
+    connection,
+    copying,
+    ending,
+    exchange,
+    forward,
+    mirror,
+    plane,
+    uploading,
+    upstreams,
+    waiting,
+)
 
 Stage = Callable[..., Scene]
+#: Those that look at the clock.
+MODULES = (again, connection, copying, ending, exchange, forward, mirror, plane, uploading, waiting)
 
 
 @contextmanager
@@ -22,7 +36,7 @@ def staged() -> Iterator[Stage]:
     """Makes scenes whose clock stands still and whose dials the scene decides."""
     with pytest.MonkeyPatch.context() as patch:
         clock = Clock()
-        for module in (again, connection, ending, exchange, forward, mirror, plane):
+        for module in MODULES:
             patch.setattr(module, "perf_counter_ns", clock)
         scenes: list[Scene] = []
 
@@ -39,5 +53,5 @@ def staged() -> Iterator[Stage]:
 
         yield make
         for scene in scenes:
-            for waiting in scene.dials:
-                waiting.work.close()
+            for dialled in scene.dials:
+                dialled.work.close()

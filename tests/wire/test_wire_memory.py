@@ -12,7 +12,7 @@ from proxy.errors import RequestRefused
 from proxy.wire import HeadMemory, RequestBook, RequestHead
 from proxy.wire.memory import _HEADS
 
-NAMES = frozenset((b"x-customer-id", b"x-age-band", b"cookie", b"host"))
+NAMES = frozenset((b"x-customer-id", b"x-age-band", b"cookie", b"host", b"x-secret"))
 CUSTOMERS = frozenset((b"x-customer-id", b"cookie", b"host"))
 SPELLED = (b"X-Customer-Id", b"x-customer-id", b"X-CUSTOMER-ID", b"Cookie", b"Host", b"X-Age-Band")
 
@@ -21,7 +21,7 @@ MEMORY = HeadMemory(RequestBook(NAMES), CUSTOMERS)
 
 
 def memory() -> HeadMemory:
-    return HeadMemory(RequestBook(NAMES), CUSTOMERS)
+    return HeadMemory(RequestBook(NAMES), CUSTOMERS, frozenset((b"x-secret",)))
 
 
 def said(head: RequestHead, cut: bytes) -> dict[str, object]:
@@ -117,6 +117,7 @@ def test_customers_share_a_head() -> None:
         (b"X-Customer-Id: \xff",),
         (b"X-Customer-Id: 7", b"Connection: X-Customer-Id"),
         (b"X-Customer-Id: 7", b"X-Request-Id: abc"),
+        (b"X-Customer-Id: 7", b"X-Secret: abc"),
         (b"X-Customer-Id: 7", b"X: " + b"y" * 3000),
     ],
 )
@@ -150,6 +151,18 @@ def test_the_memory_is_bounded_and_rests_when_every_head_is_another() -> None:
         block = head(b"traceparent: 00-%d" % number)
         seen.read(block, len(block))
     assert len(seen) > 0
+
+
+def test_nobody_can_fill_it_with_spellings_for_good() -> None:
+    seen = memory()
+    for name in (b"X-CUSTOMER-ID", b"X-CUSTOMER-Id", b"X-CUSTOMER-iD", b"X-CUSTOMER-id") * 4:
+        for prefix in (b"", b"Cookie: "):
+            block = head((prefix or name + b": ") + b"evil")
+            seen.read(block, len(block))
+    usual = [head(b"X-Customer-Id: %d" % number) for number in range(40 * _HEADS)]
+    for block in usual:
+        seen.read(block, len(block))
+    assert seen.read(usual[0], len(usual[0]))[1] == b"0"
 
 
 def test_what_was_prepared_is_let_go() -> None:
