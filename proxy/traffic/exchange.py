@@ -259,8 +259,9 @@ class Exchange:
         assert connection is not None
         assert route is not None
         if self._framed:
-            trailing = last(trailers) if complete else b""
-            data = b"".join((encode(pieces), trailing))
+            data = encode(pieces)
+            if complete:
+                data += last(trailers)
             if data:
                 self.caller.write(data)
         else:

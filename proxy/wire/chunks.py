@@ -21,6 +21,11 @@ _LINE_BYTES: Final = 4096 + 1  # with its CR
 _EXTENSION_BYTES: Final = 16_384  # in one body; hyper's limit
 _TRAILER_BYTES: Final = 16_384
 _TRAILER_LINES: Final = 64
+#: Size lines without extensions that were good before: a stream of events repeats them, and a
+#: whole chunk behind one is found at once.
+_PLAIN_SIZES: Final[dict[bytes, int]] = {}
+_PLAIN_SIZE_BYTES: Final = 8
+_MEMO: Final = 1024
 LAST_CHUNK: Final = b"0\r\n\r\n"
 #: Fields that would change framing, routing, conditions or identity after the decision
 #: (RFC 9110 6.5.1), or that only a proxy may write.
@@ -84,6 +89,14 @@ class ChunkDecoder:
                 at += self._need
                 self._state = _DATA_END
                 continue
+            if self._state == _SIZE and not self._line:
+                end = data.find(b"\r\n", at)
+                need = _PLAIN_SIZES.get(data[at:end], 0) if end > 0 else 0
+                behind = end + 2 + need
+                if need and data[behind : behind + 2] == b"\r\n":
+                    pieces.append(data[end + 2 : behind])
+                    at = behind + 2
+                    continue
             end = data.find(b"\n", at)
             if end < 0:
                 self._keep(data[at:])
@@ -130,7 +143,11 @@ class ChunkDecoder:
         self._extension_bytes += len(line) - found.end(1)
         if self._extension_bytes > _EXTENSION_BYTES:
             raise BadChunk("the chunk extensions are too long")
-        self._need = int(found[1], 16)
+        need = self._need = int(found[1], 16)
+        if need and len(line) <= _PLAIN_SIZE_BYTES and found.end(1) == len(line):
+            if len(_PLAIN_SIZES) >= _MEMO:
+                _PLAIN_SIZES.clear()
+            _PLAIN_SIZES[line] = need
         self._state = _DATA if self._need else _TRAILER
 
     def _take_trailer(self, line: bytes) -> None:
