@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import hashlib
 import logging
 import os
@@ -26,6 +27,7 @@ from proxy.fleet import messages as m
 from proxy.fleet.accesslog import AccessLog
 from proxy.fleet.child import interpreter
 from proxy.fleet.gather import Gather
+from proxy.fleet.plans import PlanWriter
 from proxy.net import Tasks
 from proxy.routing.plan import Plan
 from proxy.settings import Settings, compile_plan, load, needs_restart, parse, watch
@@ -120,6 +122,7 @@ class DeskHouse:
         self._control = control.Control(line, control.to_child, self._hear, self._orphan)
         self._gather = Gather(self._sealed, self._log_access, self._fail)
         self._tasks = Tasks()
+        self._writer = PlanWriter()
         self._access_log: AccessLog | None = None
         self._config = b""
         self._config_turn = asyncio.Lock()  # an older content never overtakes a newer one
@@ -159,6 +162,10 @@ class DeskHouse:
         application = admin.build(desk, host=self._settings.admin.host, reload=self.reload)
         self._admin = await admin.serve(application, sock)
         self._control.send(m.Ready(os.getpid()))
+        # A collection walks all that lives, for a thousand models a tenth of a second in which
+        # nobody is judged; what is there now stays anyway.
+        gc.collect()
+        gc.freeze()
         return True
 
     async def live(self) -> None:
@@ -237,7 +244,7 @@ class DeskHouse:
         self._keep(plan)
 
     def _keep(self, plan: Plan) -> None:
-        self._control.send(m.Kept(self._sealed(plan), self._config, self._drain))
+        self._control.send(self._writer.kept(self._sealed(plan), self._config, self._drain))
 
     def _sealed(self, plan: Plan) -> Plan:
         """With the key of customer hashes, which nobody but the workers gets to see."""

@@ -15,12 +15,15 @@ from aiohttp import web
 from proxy.admin.bodies import Body, SplitBody, read
 from proxy.admin.problems import Problem
 from proxy.admin.state import DESK, RELOAD
+from proxy.admin.turns import in_turns
 from proxy.errors import ConfigError
 from proxy.routing import explain
 from proxy.routing.plan import ModelPlan, Plan
 
 HIDDEN = "(hidden)"
 MOST_ENTRIES = 1000
+#: Of the status: so many take a few milliseconds.
+MODELS_AT_ONCE = 20
 
 routes = web.RouteTableDef()
 
@@ -67,7 +70,10 @@ def open_plan(plan: Plan) -> Any:
 @routes.get("/v1/status")
 async def get_status(request: web.Request) -> web.Response:
     asked(request, frozenset())
-    return answer(request.app[DESK].status())
+    desk = request.app[DESK]
+    status = desk.outline()
+    status.models = {name: model async for name, model in in_turns(desk.models(), MODELS_AT_ONCE)}
+    return answer(status)
 
 
 @routes.get("/v1/plan")
@@ -145,7 +151,7 @@ async def post_reload(request: web.Request) -> web.Response:
     """Read the config file now, as SIGHUP does.  422 with every problem when it is refused."""
     await read(request, Body)
     await request.app[RELOAD]()
-    config = request.app[DESK].status().config
+    config = request.app[DESK].outline().config
     if config.last_error is not None:
         raise ConfigError(config.path, config.problems or [config.last_error])
     return answer({"plan_number": request.app[DESK].plan.number})

@@ -42,7 +42,8 @@ async def index(_request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     return web.Response(
-        body=series.exposition(request.app[DESK]), headers={"Content-Type": CONTENT_TYPE}
+        body=await series.exposition_in_turns(request.app[DESK]),
+        headers={"Content-Type": CONTENT_TYPE},
     )
 
 

@@ -41,7 +41,7 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    status = request.app[DESK].status()
+    status = request.app[DESK].outline()
     if reasons := unready(list(status.workers)):
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,

@@ -1,60 +1,63 @@
 """Fills the table of metrics from the desk: its totals since the start, its status now.
 
-One function per part of the table; each only reads.
+One function per part of the table; each only reads.  What there is of for every model is done in
+steps, between which the desk may go on: a series is of one moment, two series need not be.
 """
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.registry import Collector
+from collections.abc import Iterator
 
 from proxy.admin.metrics import Board
-from proxy.routing.plan import ModelPlan, Plan
+from proxy.admin.turns import in_turns
+from proxy.routing.plan import ModelPlan
 from proxy.steering import ReleaseDesk, Status, Totals
-from proxy.steering.status import ModelStatus
 from proxy.terms import Arm
 
 ALL = "all"  # the arm of a series that is about no single one
 NO_ARM = "none"  # the arm of a version that has no part in the split
 
+#: So many take a few milliseconds.
+STEPS_AT_ONCE = 50
+
 
 def exposition(desk: ReleaseDesk) -> bytes:
     """Everything about ``desk`` in the text format of Prometheus, 0.0.4."""
-    registry = CollectorRegistry()
-    registry.register(_Desk(desk))
-    return generate_latest(registry)
-
-
-class _Desk(Collector):
-    """A custom collector: the numbers are kept by the desk, not by prometheus_client."""
-
-    def __init__(self, desk: ReleaseDesk) -> None:
-        self._desk = desk
-
-    def collect(self):  # type: ignore[no-untyped-def]
-        return board(self._desk.totals, self._desk.status(), self._desk.plan).collect()
-
-
-def board(totals: Totals, status: Status, plan: Plan) -> Board:
-    """The table, filled."""
     made = Board()
-    _traffic(made, totals)
-    _decisions(made, totals)
-    _shadows(made, totals, {(m.name, v.name) for m in plan.models for v in m.versions})
+    for _ in fill(made, desk):
+        pass
+    return made.text()
+
+
+async def exposition_in_turns(desk: ReleaseDesk) -> bytes:
+    """The same, without keeping the desk from its work for long."""
+    made = Board()
+    async for _ in in_turns(fill(made, desk), STEPS_AT_ONCE):
+        pass
+    return made.text()
+
+
+def fill(made: Board, desk: ReleaseDesk) -> Iterator[None]:
+    """Put all there is on the board, in steps."""
+    totals = desk.totals
+    yield from _traffic(made, totals)
+    yield from _models(made, totals, desk)
+    yield from _pairs(made, totals)
     _reverts(made, totals)
-    for name, model in status.models.items():
-        _model(made, name, model)
-    models = {model.name: model for model in plan.models}
-    for name, model in status.models.items():
-        _endpoints(made, name, model, models.get(name))
+    yield from _shares(made, desk)
+    yield from _endpoints(made, desk)
+    status = desk.outline()
     _workers(made, status)
     _house(made, totals, status)
-    return made
 
 
-def _traffic(made: Board, totals: Totals) -> None:
-    for (model, version, arm, segment), tally in totals.series.items():
-        labels = (model, version, arm)
+def _traffic(made: Board, totals: Totals) -> Iterator[None]:
+    for key in list(totals.series):
+        tally = totals.series.get(key)
+        if tally is None:
+            continue  # its version has left the config
+        yield
+        *labels, segment = key
         for outcome, n in tally.outcomes.items():
             if segment:
                 made.add("pointsman_segment_requests_total", (*labels, segment, outcome), n)
@@ -62,14 +65,17 @@ def _traffic(made: Board, totals: Totals) -> None:
                 made.add("pointsman_requests_total", (*labels, outcome), n)
         if segment:
             continue
-        made.add_durations("pointsman_request_seconds", labels, tally.total)
-        made.add_durations("pointsman_first_byte_seconds", labels, tally.first_byte)
-        made.add("pointsman_request_bytes_total", labels, tally.bytes_in)
-        made.add("pointsman_answer_bytes_total", labels, tally.bytes_out)
+        series = (tally.model, tally.version, tally.arm)
+        made.add_durations("pointsman_request_seconds", series, tally.total)
+        made.add_durations("pointsman_first_byte_seconds", series, tally.first_byte)
+        made.add("pointsman_request_bytes_total", series, tally.bytes_in)
+        made.add("pointsman_answer_bytes_total", series, tally.bytes_out)
 
 
-def _decisions(made: Board, totals: Totals) -> None:
-    for model, counts in totals.models.items():
+def _models(made: Board, totals: Totals, desk: ReleaseDesk) -> Iterator[None]:
+    known = {(m.name, v.name) for m in desk.plan.models for v in m.versions}
+    for model, counts in list(totals.models.items()):
+        yield
         for arm, n in counts.customers.items():
             made.add("pointsman_decisions_total", (model, arm), n)
         made.add("pointsman_missing_keys_total", (model, ALL), counts.missing_keys)
@@ -81,22 +87,19 @@ def _decisions(made: Board, totals: Totals) -> None:
         for reason, n in counts.fallbacks.items():
             made.add("pointsman_fallbacks_total", (model, Arm.CANARY, reason), n)
         made.add("pointsman_fallback_failures_total", (model, Arm.CANARY), counts.fallback_failures)
-
-
-def _shadows(made: Board, totals: Totals, known: set[tuple[str, str]]) -> None:
-    """Only ``known`` versions: the counts of a model outlive a shadow that left the config."""
-    for model, counts in totals.models.items():
         for version, results in counts.copies.items():
             if (model, version) not in known:
-                continue
+                continue  # the counts of a model outlive a shadow that left the config
             for result, n in results.items():
                 labels = (model, version, Arm.SHADOW, result)
                 made.add("pointsman_shadow_copies_total", labels, n)
-    for model, versions in totals.pairs.snapshot().models.items():
-        for version, pairs in versions.items():
-            for kind in ("agree", "differ", "missing"):
-                labels = (model, version, Arm.SHADOW, kind)
-                made.add("pointsman_shadow_pairs_total", labels, getattr(pairs, kind))
+
+
+def _pairs(made: Board, totals: Totals) -> Iterator[None]:
+    for model, version in totals.pairs.versions():
+        yield
+        for kind, n in totals.pairs.kinds(model, version).items():
+            made.add("pointsman_shadow_pairs_total", (model, version, Arm.SHADOW, kind), n)
     made.add("pointsman_pairs_dropped_total", (), totals.pairs_dropped)
 
 
@@ -105,19 +108,21 @@ def _reverts(made: Board, totals: Totals) -> None:
         made.add("pointsman_reverts_total", (model, Arm.CANARY, reason), n)
 
 
-def _model(made: Board, name: str, model: ModelStatus) -> None:
-    if model.canary is not None and model.share is not None:
+def _shares(made: Board, desk: ReleaseDesk) -> Iterator[None]:
+    for name, version, found in desk.shares():
+        yield
         shares = {
-            "asked": model.share.asked,
-            "by_customers": model.share.by_customers,
-            "by_requests": model.share.by_requests,
+            "asked": found.asked,
+            "by_customers": found.by_customers,
+            "by_requests": found.by_requests,
         }
         for kind, share in shares.items():
             if share is not None:
-                labels = (name, model.canary.version, Arm.CANARY, kind)
-                made.add("pointsman_share_ratio", labels, share)
-    for latch in model.latches:
-        made.add("pointsman_latched", (name, latch.version, Arm.CANARY), 1)
+                made.add("pointsman_share_ratio", (name, version, Arm.CANARY, kind), share)
+    known = {model.name for model in desk.plan.models}
+    for latch in desk.latches:
+        if latch.model in known:
+            made.add("pointsman_latched", (latch.model, latch.version, Arm.CANARY), 1)
 
 
 def _arm_of(model: ModelPlan | None, version: str) -> str:
@@ -131,12 +136,17 @@ def _arm_of(model: ModelPlan | None, version: str) -> str:
     return Arm.SHADOW if any(s.version == version for s in model.shadows) else NO_ARM
 
 
-def _endpoints(made: Board, name: str, model: ModelStatus, plan: ModelPlan | None) -> None:
-    for it in model.endpoints:
-        labels = (name, it.version, _arm_of(plan, it.version), it.endpoint)
-        made.add("pointsman_endpoint_in_flight", labels, it.in_flight)
-        made.add("pointsman_endpoint_connections", labels, it.connections)
-        made.add("pointsman_endpoint_ejected", labels, it.ejected_by)
+def _endpoints(made: Board, desk: ReleaseDesk) -> Iterator[None]:
+    plans = {model.name: model for model in desk.plan.models}
+    for name, endpoints in desk.endpoints().items():
+        yield
+        if name not in plans:
+            continue
+        for it in endpoints:
+            labels = (name, it.version, _arm_of(plans[name], it.version), it.endpoint)
+            made.add("pointsman_endpoint_in_flight", labels, it.in_flight)
+            made.add("pointsman_endpoint_connections", labels, it.connections)
+            made.add("pointsman_endpoint_ejected", labels, it.ejected_by)
 
 
 def _workers(made: Board, status: Status) -> None:

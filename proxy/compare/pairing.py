@@ -74,6 +74,22 @@ class PairCounts:
         """Drop what was counted for a shadow version that is no longer one."""
         self._series.pop((model, version), None)
 
+    def of(self, model: str, version: str) -> PairSummary:
+        """One shadow version's counts as they are now; all noughts when no pair of it came."""
+        series = self._series.get((model, version))
+        return series.summary(model, version) if series else PairSummary(model, version)
+
+    def kinds(self, model: str, version: str) -> dict[str, int]:
+        """Only how many pairs agree, differ or miss a half; empty when none came."""
+        found = self._series.get((model, version))
+        if found is None:
+            return {}
+        return {"agree": found.agree, "differ": found.differ, "missing": found.missing}
+
+    def versions(self) -> list[tuple[str, str]]:
+        """The (model, shadow version) of which pairs came."""
+        return list(self._series)
+
     def snapshot(self) -> PairSnapshot:
         """A copy of the counts as they are now."""
         models: dict[str, dict[str, PairSummary]] = {}

@@ -55,6 +55,11 @@ class Channel(asyncio.Protocol, Generic[Incoming]):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(frame(message))
 
+    def send_framed(self, framed: bytes) -> None:
+        """The same for a message that was framed before, for several channels."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(framed)
+
     @property
     def backlog(self) -> int:
         """Bytes that the peer has not taken yet."""

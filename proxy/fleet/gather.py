@@ -12,6 +12,8 @@ import msgspec
 
 from proxy.fleet import messages as m
 from proxy.fleet.channel import Channel, connect
+from proxy.fleet.framing import frame
+from proxy.fleet.plans import PlanWriter
 from proxy.measure.tally import Report
 from proxy.net import Tasks
 from proxy.routing.plan import Plan
@@ -68,6 +70,8 @@ class Gather:
         self._desk: Desk | None = None
         self._links: dict[int, _Link] = {}
         self._early: list[tuple[int, socket.socket]] = []
+        self._writer = PlanWriter()
+        self._last: tuple[Plan, bytes] | None = None  # the plan that was framed last
         self._tasks = Tasks()
         self._changed = asyncio.Event()
 
@@ -150,7 +154,13 @@ class Gather:
         """Send ``plan`` unless it was sent, or the worker does not read: then at a later beat."""
         if plan.number != link.sent and (channel := link.open) is not None:
             link.sent = plan.number
-            channel.send(m.PlanMessage(self._sealed(plan)))
+            channel.send_framed(self._framed(plan))
+
+    def _framed(self, plan: Plan) -> bytes:
+        """Once for all workers."""
+        if self._last is None or self._last[0] is not plan:
+            self._last = plan, frame(self._writer.message(self._sealed(plan)))
+        return self._last[1]
 
     def _lost(self, link: _Link) -> None:
         if self._links.get(link.worker) is link:

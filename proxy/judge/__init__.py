@@ -14,7 +14,7 @@ The statistical judge, which bounds how often a healthy canary is reverted, will
 
 from __future__ import annotations
 
-from proxy.judge.breakers import check
+from proxy.judge.breakers import changes_at, check
 from proxy.judge.policy import DEFAULT, OFF, ErrorRate, Latency, Thresholds
 from proxy.judge.verdict import tripped, worst
 
@@ -24,6 +24,7 @@ __all__ = [
     "ErrorRate",
     "Latency",
     "Thresholds",
+    "changes_at",
     "check",
     "tripped",
     "worst",

@@ -7,10 +7,11 @@ by, are INCONCLUSIVE.  Neither is ever read as a pass or as a failure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
-from proxy.judge.policy import ErrorRate, Latency, Thresholds
+from proxy.judge.policy import STREAK_WINDOW, ErrorRate, Latency, Thresholds
 from proxy.judge.wording import apart, duration, named, percent
 from proxy.measure import Tally, Window, errors, histogram, requests
 from proxy.terms import Finding, Verdict
@@ -21,7 +22,6 @@ CONSECUTIVE_FAILURES: Final = "consecutive_failures"
 
 #: Fewer failures say nothing of a ratio: beside a quiet stable arm, one stray error is a lot.
 _FEWEST_FOR_RELATIVE: Final = 3
-_STREAK_WINDOW: Final = 60.0  # without a request in it, a streak of none says nothing
 
 
 def check(
@@ -30,9 +30,28 @@ def check(
     """One finding for each bound of ``thresholds``, in their order; ``now`` is in seconds.
 
     ``longest_streak`` is the canary's longest run of upstream failures in any one worker, since
-    it became canary.  The windows must span ``thresholds.longest_window``, else ValueError.
+    it became canary.  The windows must remember for
+    ``thresholds.counts_window`` and ``totals_window``, else ValueError.
     """
     return tuple(_findings(thresholds, canary, stable, longest_streak, now))
+
+
+def changes_at(thresholds: Thresholds, canary: Window, stable: Window, now: float) -> float:
+    """When the findings may be others though nothing was added; inf when they stay.
+
+    What ages out of a window can turn any verdict into any other: with a hundred good answers
+    gone, the errors after them are a higher rate; with stable's slow minute gone, the canary is
+    too slow beside it; and with too few left there is no verdict.  Between two such moments
+    ``check`` gives the same findings, for it sees the time only through the windows.
+    """
+    moments = [math.inf]
+    if thresholds.consecutive_failures is not None:
+        moments.append(canary.counts_change_at(STREAK_WINDOW, now))
+    if (rate := thresholds.error_rate) is not None:
+        moments += [it.counts_change_at(rate.window, now) for it in (canary, stable)]
+    for bound in thresholds.latency:
+        moments += [it.totals_change_at(bound.window, now) for it in (canary, stable)]
+    return min(moments)
 
 
 def _findings(
@@ -40,12 +59,16 @@ def _findings(
 ) -> Iterator[Finding]:
     limit = thresholds.consecutive_failures
     if limit is not None:
-        yield _streak(limit, canary.over(min(_STREAK_WINDOW, canary.span), now), longest_streak)
+        yield _streak(limit, canary.counts(STREAK_WINDOW, now), longest_streak)
     rate = thresholds.error_rate
     if rate is not None:
-        yield from _error_rate(rate, canary.over(rate.window, now), stable.over(rate.window, now))
+        yield from _error_rate(
+            rate, canary.counts(rate.window, now), stable.counts(rate.window, now)
+        )
     for bound in thresholds.latency:
-        yield from _latency(bound, canary.over(bound.window, now), stable.over(bound.window, now))
+        yield from _latency(
+            bound, canary.totals(bound.window, now), stable.totals(bound.window, now)
+        )
 
 
 def _streak(limit: int, canary: Tally, streak: int) -> Finding:

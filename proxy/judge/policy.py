@@ -10,6 +10,9 @@ from typing import Final
 
 import msgspec
 
+#: Seconds: without a request in them, a streak of none says nothing.
+STREAK_WINDOW: Final = 60.0
+
 
 def _check(
     name: str, absolute: float | None, relative: float | None, window: float, min_requests: int
@@ -72,10 +75,15 @@ class Thresholds(msgspec.Struct, frozen=True):
             raise ValueError(f"consecutive_failures {limit}: must be at least 1")
 
     @property
-    def longest_window(self) -> float:
-        """How many seconds a Window has to remember for these checks; 0 when none needs any."""
-        bounds = (*self.latency, *((self.error_rate,) if self.error_rate else ()))
-        return max((bound.window for bound in bounds), default=0.0)
+    def counts_window(self) -> float:
+        """For how many seconds a Window has to remember outcomes; 0 when nothing needs them."""
+        rate = self.error_rate.window if self.error_rate is not None else 0.0
+        return max(rate, STREAK_WINDOW if self.consecutive_failures is not None else 0.0)
+
+    @property
+    def totals_window(self) -> float:
+        """For how many seconds a Window has to remember total times; 0 when nothing needs them."""
+        return max((bound.window for bound in self.latency), default=0.0)
 
 
 #: What holds when the operator writes nothing.

@@ -6,7 +6,8 @@ and what the numbers mean is said in ``judge``.
 
     tally       what a worker counts, what a report carries, and how they merge
     histogram   durations in fixed log buckets; quantiles within 1.6 %
-    window      the last minutes, second by second
+    ring        counts of the last seconds, slot by slot
+    window      the last minutes of one series
 """
 
 from __future__ import annotations
@@ -25,15 +26,17 @@ from proxy.measure.tally import (
     merge_model,
     requests,
 )
-from proxy.measure.window import SPAN, ModelWindow, Window
+from proxy.measure.window import SPAN, Decisions, Spans, Steady, Window
 
 __all__ = [
     "ANSWERED",
     "SPAN",
+    "Decisions",
     "EndpointState",
     "ModelTally",
-    "ModelWindow",
     "Report",
+    "Spans",
+    "Steady",
     "Tally",
     "Window",
     "bucket",

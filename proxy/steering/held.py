@@ -41,7 +41,9 @@ class Held:
             (reverted(entry) for entry in state.reverts), maxlen=REVERTS_KEPT
         )
         self.plan = Plan(state.plan_number, ())
-        self.fresh: set[str] = set()  # models of which something new was observed
+        self.in_force: dict[str, ModelPlan] = {}  # the plan's models that have a canary
+        self.fresh: set[str] = set()  # models of which something new was observed or decided
+        self.observed.keep(rules.plan, rules.thresholds)
         self.counting.keep(rules.plan)
         self.advance(now)
 
@@ -53,11 +55,12 @@ class Held:
         before = self.published()
         number = max(self.plan.number, beyond) + 1
         self.plan = planning.build(self.rules.plan, self.overrides, self.latches, number)
-        after = self.published()
-        for name, canary in after.items():
+        self.in_force = {model.name: model for model in self.plan.models if model.canary}
+        for name, canary in self.published().items():
             was = before.get(name)
             if canary != was:
                 self.since[name] = now
+                self.fresh.add(name)
             if canary is None:
                 self.observed.end(name)
             elif was is None or was.version != canary.version:
@@ -68,7 +71,8 @@ class Held:
     def use(self, rules: Rules, now: float) -> None:
         """Another word of the file; what is about models and versions it lacks is forgotten."""
         self.rules, self.loaded_at = rules, now
-        self.observed.keep(rules.plan)
+        self.observed.keep(rules.plan, rules.thresholds)
+        self.fresh |= set(rules.models)
         self.counting.keep(rules.plan)
         for name in [name for name in self.findings if name not in rules.models]:
             del self.findings[name]

@@ -1,10 +1,12 @@
-"""Asks the judge about every canary in force.  Decides nothing: findings in, reasons out."""
+"""Asks the judge about the canaries in force.  Decides nothing: findings in, reasons out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+import math
+from typing import Final
 
-from proxy.judge import OFF, check, tripped
+from proxy.judge import OFF, changes_at, check, tripped
 from proxy.routing.plan import CanaryPlan, ModelPlan
 from proxy.steering.held import Held
 from proxy.store import finite
@@ -13,31 +15,75 @@ from proxy.terms import Arm, Finding, Latch
 #: Who a revert is by when no person asked for it.
 AUTOMATIC = "pointsman"
 
-#: Findings without any news are looked at again after so many seconds: time alone may move the
-#: window on, but never makes a failure out of nothing.
-_IDLE = 1.0
+#: Seconds.  Sums of times as large as today's are off by a quarter of a microsecond.
+_ROUNDING: Final = 1e-6
 
 
 class Judging:
-    """Every canary with news on every tick, and every canary once a second."""
+    """Judges on every tick the canaries that may be judged otherwise than on the last one.
+
+    Those are the canaries with news, and those out of whose windows something has aged; with
+    neither, the same numbers would give the same findings.  So a tick costs what was touched,
+    and says what judging every canary on every tick would say.
+    """
 
     def __init__(self) -> None:
-        self._looked_at: dict[str, float] = {}
+        self._queue: list[tuple[float, str]] = []  # a heap: when to look at which model again
+        self._queued: dict[str, float] = {}  # model -> its one entry that counts
+        self._due: dict[str, float] = {}  # model -> when its findings may be others
 
     def trips(self, held: Held, now: float) -> list[Latch]:
         """Latches for the canaries that must go; the findings are left in ``held``."""
+        steady = held.observed.steady(now)
         latches = []
-        for model, canary in _in_force(held):
-            looked = self._looked_at.get(model.name)
-            if model.name not in held.fresh and looked is not None and 0 <= now - looked < _IDLE:
+        for name in sorted(held.fresh | self._ripe(steady)):
+            model = held.in_force.get(name)
+            if model is None or model.canary is None:
+                self._due.pop(name, None)
                 continue
-            self._looked_at[model.name] = now
-            finding = _judge(held, model, canary, now)
+            finding = self._judge(held, model, model.canary, steady)
             if finding is not None:
-                latches.append(latch_for(model.name, canary.version, finding, now))
+                latches.append(latch_for(name, model.canary.version, finding, now))
         held.fresh.clear()
-        self._looked_at = {k: v for k, v in self._looked_at.items() if k in held.rules.models}
+        held.observed.forget(steady)
         return latches
+
+    def _ripe(self, now: float) -> set[str]:
+        """The models that may have aged into other findings by ``now``."""
+        ripe, early = set(), []
+        while self._queue and self._queue[0][0] <= now:
+            at, name = heapq.heappop(self._queue)
+            if self._queued.get(name) != at:
+                continue  # another entry took its place
+            del self._queued[name]
+            if (due := self._due.get(name, math.inf)) <= now:
+                ripe.add(name)
+            else:
+                early.append((name, due))
+        for name, due in early:
+            self._look_again(name, due)
+        return ripe
+
+    def _look_again(self, name: str, due: float) -> None:
+        """At ``due`` at the latest.  An entry that comes before it stays: a busy model moves its
+        own moment on with every report, and would fill the queue."""
+        self._due[name] = due
+        if due < self._queued.get(name, math.inf):
+            self._queued[name] = due
+            heapq.heappush(self._queue, (due, name))
+
+    def _judge(
+        self, held: Held, model: ModelPlan, canary: CanaryPlan, now: float
+    ) -> Finding | None:
+        thresholds = held.rules.thresholds.get(model.name, OFF)
+        observed = held.observed
+        mine = observed.window(model.name, canary.version, Arm.CANARY)
+        stable = observed.window(model.name, model.stable, Arm.STABLE)
+        run = observed.longest_run(model.name, canary.version)
+        findings = check(thresholds, mine, stable, run, now)
+        held.findings[model.name] = findings
+        self._look_again(model.name, changes_at(thresholds, mine, stable, now) - _ROUNDING)
+        return tripped(findings)
 
 
 def latch_for(model: str, version: str, finding: Finding, now: float) -> Latch:
@@ -50,22 +96,3 @@ def latch_for(model: str, version: str, finding: Finding, now: float) -> Latch:
         at=now,
         actor=AUTOMATIC,
     )
-
-
-def _in_force(held: Held) -> Iterator[tuple[ModelPlan, CanaryPlan]]:
-    for model in held.plan.models:
-        if model.canary is not None:
-            yield model, model.canary
-
-
-def _judge(held: Held, model: ModelPlan, canary: CanaryPlan, now: float) -> Finding | None:
-    thresholds = held.rules.thresholds.get(model.name, OFF)
-    findings = check(
-        thresholds,
-        held.observed.window(model.name, canary.version, Arm.CANARY),
-        held.observed.window(model.name, model.stable, Arm.STABLE),
-        held.observed.longest_run(model.name, canary.version),
-        now,
-    )
-    held.findings[model.name] = findings
-    return tripped(findings)

@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from proxy.errors import ConfigError
-from proxy.measure import EndpointState, Report
+from proxy.measure import Report
 from proxy.routing.plan import Plan
 from proxy.settings import Settings
 from proxy.steering import orders, planning, view
@@ -25,7 +25,7 @@ from proxy.steering.judging import AUTOMATIC, Judging
 from proxy.steering.operators import Operators
 from proxy.steering.record import Recorder
 from proxy.steering.rules import Change, changes, rules
-from proxy.steering.status import Status
+from proxy.steering.status import EndpointStatus, ModelStatus, ShareStatus, Status
 from proxy.steering.totals import Totals
 from proxy.store import Entry, Event, History
 from proxy.terms import Latch
@@ -83,13 +83,35 @@ class ReleaseDesk:
         """Counts since the desk's start; live, not a copy."""
         return self._held.totals
 
-    @property
-    def endpoints(self) -> list[tuple[int, EndpointState]]:
-        """Each endpoint as each worker last saw it."""
-        return self._held.workers.endpoints()
+    def endpoints(self) -> dict[str, list[EndpointStatus]]:
+        """By model: each endpoint as all workers together see it."""
+        return view.endpoints(self._held)
 
     def status(self) -> Status:
-        return view.status(self._held, self._recorder, self._refused, self._clock())
+        """All of it at once.  Of many models that takes long: see ``models``."""
+        found = self.outline()
+        found.models = dict(self.models())
+        return found
+
+    def outline(self) -> Status:
+        """The status without its models."""
+        return view.outline(self._held, self._recorder, self._refused, self._clock())
+
+    def models(self) -> Iterator[tuple[str, ModelStatus]]:
+        """The models of the status, one by one: the desk may go on between two of them."""
+        return view.models(self._held, self._clock)
+
+    def shares(self) -> Iterator[tuple[str, str, ShareStatus]]:
+        """Model, canary and its share, of each model that shall have one; as ``models``."""
+        for name in list(self._held.rules.models):
+            model, asked = self._held.model(name), self._held.asked(name)
+            if model is not None and asked is not None:
+                yield name, asked.version, view.share(self._held, model, asked, self._clock())
+
+    @property
+    def latches(self) -> list[Latch]:
+        """What was reverted and is not cleared."""
+        return [latch for _, latch in sorted(self._held.latches.items())]
 
     async def entries(self, limit: int | None = None) -> list[Entry]:
         """The last entries of the history, oldest first.  Raises StateError."""

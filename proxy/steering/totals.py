@@ -58,10 +58,9 @@ class Counting:
             del totals.series[key]
         for name in [name for name in totals.models if name not in self._models]:
             del totals.models[name]
-        for name, summaries in totals.pairs.snapshot().models.items():
-            for version in summaries:
-                if (name, version) not in self._versions:
-                    totals.pairs.forget(name, version)
+        for name, version in totals.pairs.versions():
+            if (name, version) not in self._versions:
+                totals.pairs.forget(name, version)
         self._held = {}
         for model, _, _, segment in totals.series:
             self._held[model] = self._held.get(model, 0) + bool(segment)

@@ -1,28 +1,25 @@
-"""Fills in the Status from what the desk holds.  Only reads."""
+"""Fills in the Status from what the desk holds.  Only reads.
+
+A thousand models take longer than the desk may be deaf, so they are made one by one.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Callable, Iterator
 
 import msgspec
 from msgspec.structs import replace
 
 from proxy import __version__
-from proxy.compare import PairSnapshot
 from proxy.judge import worst
 from proxy.measure import Tally, error_rate, errors, histogram, requests
 from proxy.routing.plan import CanaryPlan, ModelPlan
 from proxy.steering import status as s
 from proxy.steering.held import Held
+from proxy.steering.observe import ARM_SECONDS, SHARE_SECONDS
 from proxy.steering.record import Recorder
-from proxy.terms import Arm, Finding
-
-ARM_SECONDS: Final = 60.0
-
-#: The share is said over the longest of these that the present split has lasted, so that the
-#: share before the last change is never in it.
-SHARE_SECONDS: Final = (300.0, 60.0, 20.0, 5.0, 2.0)
+from proxy.terms import Arm, Finding, Latch
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -33,8 +30,8 @@ class Refused(msgspec.Struct, frozen=True):
     at: float
 
 
-def status(held: Held, recorder: Recorder, refused: Refused | None, now: float) -> s.Status:
-    """Everything, at ``now`` (seconds since the epoch)."""
+def outline(held: Held, recorder: Recorder, refused: Refused | None, now: float) -> s.Status:
+    """Everything but the models, at ``now`` (seconds since the epoch)."""
     return s.Status(
         version=__version__,
         now=now,
@@ -49,7 +46,7 @@ def status(held: Held, recorder: Recorder, refused: Refused | None, now: float) 
         ),
         history=_history(recorder),
         workers=_workers(held, now),
-        models=_models(held, now),
+        models={},
         reverts=list(reversed(held.reverts)),
         judged_seconds_ago=None if held.ticked_at is None else max(0.0, now - held.ticked_at),
     )
@@ -85,20 +82,30 @@ def _workers(held: Held, now: float) -> list[s.WorkerStatus]:
     ]
 
 
-def _models(held: Held, now: float) -> dict[str, s.ModelStatus]:
-    endpoints = _endpoints(held)
-    pairs = held.totals.pairs.snapshot()
-    return {
-        name: _model(held, model, endpoints.get(name, []), pairs, now)
-        for name, model in held.rules.models.items()
-    }
+def models(held: Held, clock: Callable[[], float]) -> Iterator[tuple[str, s.ModelStatus]]:
+    """One model after the other, each as it is when it is its turn.
+
+    Between two of them the caller may let the desk go on.  A model that leaves the config
+    meanwhile is left out.
+    """
+    endpoints_of = endpoints(held)
+    latches: dict[str, list[Latch]] = {}
+    for (of, _), latch in sorted(held.latches.items()):
+        latches.setdefault(of, []).append(latch)
+    for name in list(held.rules.models):
+        model = held.rules.models.get(name)
+        if model is not None:
+            yield (
+                name,
+                _model(held, model, endpoints_of.get(name, []), latches.get(name, []), clock()),
+            )
 
 
 def _model(
     held: Held,
     model: ModelPlan,
     endpoints: list[s.EndpointStatus],
-    pairs: PairSnapshot,
+    latches: list[Latch],
     now: float,
 ) -> s.ModelStatus:
     name = model.name
@@ -109,12 +116,12 @@ def _model(
     return s.ModelStatus(
         stable=model.stable,
         canary=None if asked is None else _canary(held, model, asked),
-        share=None if asked is None else _share(held, model, asked, now),
+        share=None if asked is None else share(held, model, asked, now),
         arms=_arms(held, model, asked, endpoints, now),
-        shadows=_shadows(held, model, pairs),
+        shadows=_shadows(held, model),
         findings=[_finding(finding) for finding in findings],
         verdict=worst(findings).name.lower() if findings else None,
-        latches=[it for (of, _), it in sorted(held.latches.items()) if of == name],
+        latches=latches,
         endpoints=endpoints,
         fallbacks=dict(counts.fallbacks) if counts else {},
         fallback_failures=counts.fallback_failures if counts else 0,
@@ -142,16 +149,17 @@ def _canary(held: Held, model: ModelPlan, asked: CanaryPlan) -> s.CanaryStatus:
     )
 
 
-def _share(held: Held, model: ModelPlan, asked: CanaryPlan, now: float) -> s.ShareStatus:
+def share(held: Held, model: ModelPlan, asked: CanaryPlan, now: float) -> s.ShareStatus:
+    """The canary's share as asked, and as it came out."""
     lasted = now - held.since.get(model.name, held.started_at)
     # A window's oldest second counts in whole, so it reaches one second further back.
     fitting = [seconds for seconds in SHARE_SECONDS if seconds + 1.0 <= lasted]
     if not fitting:
         return s.ShareStatus(asked.percent / 100, None, None, 0.0)
     seconds = fitting[0]
-    decided = held.observed.decisions(model.name, seconds, now).customers
-    canary = held.observed.tally(model.name, asked.version, Arm.CANARY, seconds, now)
-    stable = held.observed.tally(model.name, model.stable, Arm.STABLE, seconds, now)
+    decided = held.observed.decisions(model.name, seconds, now)
+    canary = held.observed.counts(model.name, asked.version, Arm.CANARY, seconds, now)
+    stable = held.observed.counts(model.name, model.stable, Arm.STABLE, seconds, now)
     return s.ShareStatus(
         asked=asked.percent / 100,
         by_customers=_part(decided.get(Arm.CANARY, 0), decided.get(Arm.STABLE, 0)),
@@ -185,38 +193,40 @@ def _arms(
 
 
 def _arm(tally: Tally, in_flight: int) -> s.ArmStatus:
+    p50, p95, p99 = _quantiles(tally.total)
+    first_byte_p50, first_byte_p95, first_byte_p99 = _quantiles(tally.first_byte)
     return s.ArmStatus(
         version=tally.version,
         requests=requests(tally),
         errors=errors(tally),
         error_rate=_number(error_rate(tally)),
         outcomes=dict(tally.outcomes),
-        p50=_quantile(tally.total, 0.50),
-        p95=_quantile(tally.total, 0.95),
-        p99=_quantile(tally.total, 0.99),
-        first_byte_p50=_quantile(tally.first_byte, 0.50),
-        first_byte_p95=_quantile(tally.first_byte, 0.95),
-        first_byte_p99=_quantile(tally.first_byte, 0.99),
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        first_byte_p50=first_byte_p50,
+        first_byte_p95=first_byte_p95,
+        first_byte_p99=first_byte_p99,
         in_flight=in_flight,
     )
 
 
-def _quantile(buckets: dict[int, int], q: float) -> float | None:
-    return _number(histogram.quantile(buckets, q))
+def _quantiles(buckets: dict[int, int]) -> list[float | None]:
+    return [_number(it) for it in histogram.quantiles(buckets, (0.50, 0.95, 0.99))]
 
 
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _shadows(held: Held, model: ModelPlan, pairs: PairSnapshot) -> dict[str, s.ShadowStatus]:
+def _shadows(held: Held, model: ModelPlan) -> dict[str, s.ShadowStatus]:
     counts = held.totals.models.get(model.name)
     copies = counts.copies if counts else {}
     return {
         it.version: s.ShadowStatus(
             percent=it.percent,
             copies=dict(copies.get(it.version, {})),
-            pairs=replace(pairs.of(model.name, it.version), differences={}),
+            pairs=replace(held.totals.pairs.of(model.name, it.version), differences={}),
         )
         for it in model.shadows
     }
@@ -231,7 +241,7 @@ def _finding(finding: Finding) -> s.FindingStatus:
     )
 
 
-def _endpoints(held: Held) -> dict[str, list[s.EndpointStatus]]:
+def endpoints(held: Held) -> dict[str, list[s.EndpointStatus]]:
     """By model: every worker's view of an endpoint, added up."""
     found: dict[tuple[str, str, str], s.EndpointStatus] = {}
     for _, it in held.workers.endpoints():

@@ -247,7 +247,7 @@ async def test_a_fault_of_ours_shows_nothing_of_itself(
     def broken() -> None:
         raise RuntimeError("inner matters")
 
-    monkeypatch.setattr(door.desk, "status", broken)
+    monkeypatch.setattr(door.desk, "outline", broken)
     refused = await problem(door, "GET", "/v1/status")
     assert refused["status"] == 500
     assert "inner matters" not in json.dumps(refused)

@@ -11,12 +11,17 @@ from pathlib import Path
 
 import pytest
 from admin_world import Door, report
-from prometheus_client import Metric
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from proxy.admin import exposition
 from proxy.admin.document import LABELS, document
 from proxy.admin.metrics import TABLE, Board
+from proxy.admin.series import exposition_in_turns, fill
 from proxy.measure import Report, Tally, histogram
 
 ROOT = Path(__file__).parents[2]
@@ -206,6 +211,73 @@ async def test_the_door_serves_it_as_text(door: Door) -> None:
     assert status == 200
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert list(text_string_to_metric_families(body.decode()))
+
+
+async def test_in_turns_it_says_the_same(door: Door) -> None:
+    await latched(door)
+    assert await exposition_in_turns(door.desk) == exposition(door.desk)
+
+
+async def test_the_desk_goes_on_while_it_is_made(door: Door) -> None:
+    """What is made in steps bears that versions, models and counts change between two of them."""
+    await latched(door)
+    made = Board()
+    for turn, _ in enumerate(fill(made, door.desk)):
+        if turn == 1:
+            door.config.write_text(
+                "models: {new: {match: {path_prefix: /}, split: {stable: a}, "
+                "versions: {a: {endpoints: [http://127.0.0.1:1]}}}}"
+            )
+            door.desk.reload(door.load())
+            door.desk.report(0, Report(0.25, tallies=[Tally("new", "a", "stable", "", {"ok": 1})]))
+    told = list(text_string_to_metric_families(made.text().decode()))
+    assert not [s for family in told for s in family.samples if s.labels.get("model") == "new"]
+    assert value(door, "pointsman_requests_total", model="new") == 1
+
+
+@given(
+    st.tuples(st.text(), st.text(), st.text()),
+    st.one_of(st.integers(0, 2**63), st.floats(allow_nan=False), st.booleans()),
+    st.dictionaries(st.integers(histogram.FIRST, histogram.LAST), st.integers(1, 10**9)),
+)
+def test_the_text_is_what_prometheus_client_would_write(
+    labels: tuple[str, str, str], value: float, buckets: dict[int, int]
+) -> None:
+    row = next(it for it in TABLE if it.name == "pointsman_request_seconds")
+    made = Board()
+    made.add("pointsman_request_bytes_total", labels, value)
+    made.add_durations(row.name, labels, buckets)
+    bounds = zip(
+        (*map(str, histogram.BOUNDS), "+Inf"),
+        (*histogram.cumulative(buckets), histogram.count(buckets)),
+        strict=True,
+    )
+    durations = HistogramMetricFamily(row.name, row.help, labels=row.labels)
+    durations.add_metric(labels, list(bounds), histogram.seconds(buckets))
+    sent = CounterMetricFamily("pointsman_request_bytes", "", labels=row.labels)
+    sent.add_metric(labels, value)
+    registry = CollectorRegistry()
+    for family in (durations, sent):
+        registry.register(Fixed(family))
+    assert samples(made.text()) == samples(generate_latest(registry))
+
+
+class Fixed(Collector):
+    """One family, as it is."""
+
+    def __init__(self, family: Metric) -> None:
+        self.family = family
+
+    def collect(self) -> list[Metric]:
+        return [self.family]
+
+
+def samples(text: bytes) -> set[tuple[str, frozenset[tuple[str, str]], float]]:
+    return {
+        (sample.name, frozenset(sample.labels.items()), sample.value)
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="promtool is not on PATH (Debian: prometheus)")

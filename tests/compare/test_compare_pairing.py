@@ -128,3 +128,15 @@ def test_the_counts_add_up(halves):
     if whole:
         exact = sorted(d for _, _, d in whole)[-(-len(whole) // 2) - 1]
         assert summary.difference_p50 == pytest.approx(exact, rel=1 / 63, abs=1e-6)
+
+
+def test_one_version_can_be_asked_for_alone():
+    counts = PairCounts()
+    counts.add(pair(half("1"), half("3")))
+    counts.add(pair(half("1"), half("3", 500)))
+    counts.add(pair(half("1"), half("4", 0)))
+    assert counts.versions() == [("m", "3"), ("m", "4")]
+    for version in "3", "4", "5":
+        assert counts.of("m", version) == counts.snapshot().of("m", version)
+    assert counts.kinds("m", "3") == {"agree": 1, "differ": 1, "missing": 0}
+    assert counts.kinds("m", "5") == {}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.fleet import messages as m
 from proxy.fleet.framing import HEAD, frame
-from proxy.fleet.plans import DownDecoder
+from proxy.fleet.plans import DownDecoder, PlanWriter
 from proxy.routing.plan import AccessLog, CanaryPlan, Endpoint, ModelPlan, Plan, VersionPlan
 from proxy.terms import Latch
 
@@ -65,3 +65,17 @@ def test_a_plan_with_a_broken_model_is_refused() -> None:
     words["plan"]["models"][0]["name"] = 7
     with pytest.raises(msgspec.DecodeError):
         DownDecoder().decode(msgspec.msgpack.encode(words))
+
+
+@given(st.lists(st.lists(st.integers(0, 5), max_size=6), min_size=1, max_size=5))
+def test_what_is_written_is_what_would_be_encoded_anew(chosen: list[list[int]]) -> None:
+    """Whatever models come, go and come again, as the same objects or as equal ones."""
+    writer = PlanWriter()
+    shared = [model(name, percent) for name in "abc" for percent in (None, 5.0)]
+    for number, places in enumerate(chosen):
+        models = tuple(shared[at] if at % 2 else model("ab"[at > 2], 5.0) for at in places)
+        plan = Plan(number, models, hash_key="k", latches=(LATCH,))
+        assert frame(writer.message(plan)) == frame(m.PlanMessage(plan))
+        assert frame(writer.kept(plan, b"models: {}", 3.0)) == frame(
+            m.Kept(plan, b"models: {}", 3.0)
+        )

@@ -6,8 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.judge import DEFAULT, OFF, ErrorRate, Latency, Thresholds, check, tripped, worst
-from proxy.measure import Tally, Window, histogram
+from proxy.judge import (
+    DEFAULT,
+    OFF,
+    ErrorRate,
+    Latency,
+    Thresholds,
+    changes_at,
+    check,
+    tripped,
+    worst,
+)
+from proxy.measure import Spans, Tally, Window, histogram
 from proxy.terms import Finding, Outcome, Verdict
 
 NOW = 1000.0
@@ -221,13 +231,13 @@ class TestAll:
         findings = check(DEFAULT, canary(ok=60), stable(ok=60), 0, NOW)
         assert [f.check for f in findings] == ["consecutive_failures", "error_rate"]
         assert worst(findings) is Verdict.PASS
-        assert DEFAULT.longest_window == 60.0
+        assert (DEFAULT.counts_window, DEFAULT.totals_window) == (60.0, 0.0)
 
     def test_off_checks_nothing_and_nothing_is_no_pass(self):
         assert check(OFF, canary(errors=1000), stable(), 1000, NOW) == ()
         assert worst(()) is Verdict.INCONCLUSIVE
         assert tripped(()) is None
-        assert OFF.longest_window == 0.0
+        assert (OFF.counts_window, OFF.totals_window) == (0.0, 0.0)
 
     def test_no_data_never_passes_and_never_fails(self):
         everything = Thresholds(
@@ -240,7 +250,7 @@ class TestAll:
 
     def test_a_window_that_is_too_short_is_refused(self):
         with pytest.raises(ValueError, match="at most 30 s"):
-            check(rate(absolute=0.1), Window(30), Window(30), 0, NOW)
+            check(rate(absolute=0.1), Window(Spans(counts=30)), Window(), 0, NOW)
 
     @given(
         st.lists(st.sampled_from(Verdict), min_size=1),
@@ -295,9 +305,45 @@ class TestPolicy:
         with pytest.raises(ValueError, match=said):
             make()
 
-    def test_the_longest_window_is_what_must_be_remembered(self):
+    def test_the_longest_windows_are_what_must_be_remembered(self):
         several = Thresholds(
             error_rate=ErrorRate(absolute=0.1, window=30),
             latency=(Latency(absolute=1.0, window=300), Latency(absolute=2.0, window=60)),
         )
-        assert several.longest_window == 300
+        assert (several.counts_window, several.totals_window) == (30, 300)
+        assert Thresholds(consecutive_failures=3).counts_window == 60
+
+
+class TestTimeAlone:
+    """What ages out of a window makes any verdict into any other."""
+
+    def verdicts(self, thresholds, mine, other, moments):
+        found = []
+        for now in moments:
+            (finding,) = check(thresholds, mine, other, 0, now)
+            found.append(finding.verdict)
+        return found
+
+    def test_a_pass_may_become_a_failure_and_then_nothing(self):
+        mine = canary(ok=100, at=NOW - 30)
+        mine.add(Tally("m", "3", "canary", outcomes={"ok": 40, "upstream_5xx": 10}), NOW)
+        bound = rate(absolute=0.15)
+        assert changes_at(bound, mine, Window(), NOW) == NOW + 31
+        assert self.verdicts(bound, mine, Window(), (NOW, NOW + 30.9, NOW + 31, NOW + 61)) == [
+            Verdict.PASS,
+            Verdict.PASS,
+            Verdict.FAIL,
+            Verdict.NOT_YET,
+        ]
+        assert changes_at(bound, mine, Window(), NOW + 61) == math.inf
+
+    def test_stable_ages_too(self):
+        mine = canary(milliseconds=[300] * 60, at=NOW)
+        other = stable(milliseconds=[900] * 90, at=NOW - 30)
+        other.add(Tally("m", "1", "stable", total={histogram.bucket(100 * MS): 60}), NOW)
+        bound = slow(relative=2.0, quantile=0.5)
+        assert self.verdicts(bound, mine, other, (NOW, NOW + 31)) == [Verdict.PASS, Verdict.FAIL]
+
+    def test_nothing_that_was_ever_seen_never_changes(self):
+        assert changes_at(DEFAULT, Window(), Window(), NOW) == math.inf
+        assert changes_at(OFF, canary(ok=5), stable(ok=5), NOW) == math.inf

@@ -51,7 +51,7 @@ def test_the_buckets_are_as_described():
     assert f"{histogram.upper(histogram.LAST) / 3600:.1f} h" == "4.9 h"
     assert "from 512 ns to 4.9 h" in PAGE
     assert f"`{histogram.edge_near(0.1)}`" in PAGE
-    assert f"{SPAN / 60:g} minutes are kept" in PAGE
+    assert f"at most {SPAN / 60:g} minutes" in PAGE
 
 
 def test_the_example_of_a_bound_is_true():

@@ -96,6 +96,22 @@ def test_a_quantile_runs_from_nought_to_one(q):
         histogram.quantile({200: 1}, q)
 
 
+@given(
+    st.lists(durations, max_size=100),
+    st.lists(st.floats(min_value=0, max_value=1), min_size=1, max_size=5),
+)
+def test_several_quantiles_are_what_each_is_alone(values, asked):
+    buckets = counted(values)
+    alone = [histogram.quantile(buckets, q) for q in sorted(asked)]
+    assert histogram.quantiles(buckets, sorted(asked)) == pytest.approx(alone, nan_ok=True, rel=0)
+
+
+@pytest.mark.parametrize("asked", [(0.5, 0.2), (0.5, 1.1), (-0.1, 0.5)])
+def test_several_quantiles_ascend_from_nought_to_one(asked):
+    with pytest.raises(ValueError, match="must ascend from 0 to 1"):
+        histogram.quantiles({200: 9, 300: 9}, asked)
+
+
 @given(st.lists(durations, max_size=100))
 def test_the_sum_is_within_the_bound_too(values):
     exact = sum(values) / 1e9

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 from desk_scene import Scene, report, settings, split, tally
 
-from proxy.measure import EndpointState, ModelTally, Report, Tally
+from proxy.judge import Latency, Thresholds
+from proxy.measure import EndpointState, ModelTally, Report, Spans, Tally
 from proxy.steering import Status
-from proxy.steering.observe import SHORT_SPAN, Observed, Runs
+from proxy.steering.observe import Observed, Runs
+from proxy.steering.rules import rules
 from proxy.steering.totals import SERIES_PER_MODEL
 from proxy.terms import Arm, Half, Outcome, Pair
 
@@ -92,7 +94,7 @@ async def test_workers_come_report_and_go(scene: Scene) -> None:
     (endpoint,) = status.models["m"].endpoints
     assert (endpoint.in_flight, endpoint.ejected, endpoint.ejected_by) == (2, True, 1)
     assert status.models["m"].arms["canary"].in_flight == 2
-    assert scene.desk.endpoints == [(0, state[0])]
+    assert scene.desk.endpoints() == {"m": status.models["m"].endpoints}
     scene.desk.lost(0)
     assert [it.worker for it in scene.desk.status().workers] == [1]
     assert scene.desk.status().models["m"].endpoints == []
@@ -256,14 +258,35 @@ def test_runs_cut_off_what_was_before_the_beginning() -> None:
     assert runs.longest == 3, "the longest counts, not the last"
 
 
-def test_what_no_judge_asks_for_is_kept_for_a_shorter_time() -> None:
+def test_windows_remember_for_as_long_as_somebody_asks() -> None:
+    """The judge by the thresholds of the model, the view by its own spans; nobody for segments."""
+    slow = Thresholds(latency=(Latency(absolute=1.0, window=600.0),))
+    file = rules(settings()).plan
     observed = Observed()
-    shadow = Tally("m", "4", Arm.SHADOW, outcomes={"ok": 1})
+    observed.keep(file, {"m": slow})
+    shadow = Tally("m", "2", Arm.SHADOW, outcomes={"ok": 1})
     observed.add(0, [tally(ok=1), tally(ok=1, segment="age=old"), shadow], [], 0.0)
-    spans = {key[2:]: window.span for key, window in observed._windows.items()}
-    assert spans == {
-        (Arm.CANARY, ""): 900.0,
-        (Arm.CANARY, "age=old"): SHORT_SPAN,
-        (Arm.SHADOW, ""): SHORT_SPAN,
+    assert {key: window.spans for key, window in observed._windows.items()} == {
+        ("m", "3", Arm.CANARY): Spans(counts=300.0, totals=600.0, first_bytes=60.0),
+        ("m", "2", Arm.SHADOW): Spans(60.0, 60.0, 60.0),
     }
     assert observed.window("m", "3", Arm.CANARY).over(60, 1.0).outcomes == {"ok": 1}
+    observed.keep(file, {})
+    assert observed.window("m", "3", Arm.CANARY).spans == Spans(300.0, 60.0, 60.0)
+    assert observed.window("m", "2", Arm.SHADOW).spans == Spans(60.0, 60.0, 60.0)
+
+
+def test_what_is_silent_for_long_is_let_go() -> None:
+    observed = Observed()
+    counts = ModelTally("m", customers={"canary": 1})
+    observed.add(0, [tally(ok=1)], [counts], 0.0)
+    observed.add(0, [tally("1", "stable", ok=1)], [], 500.0)
+    observed.forget(904.0)
+    assert len(observed._busy) == 3
+    observed.forget(906.0)
+    assert len(observed._busy) == 1
+    assert len(observed.window("m", "3", Arm.CANARY)._totals) == 0
+    assert len(observed._decisions["m"]._arms) == 0
+    assert len(observed.window("m", "1", Arm.STABLE)._totals) == 1
+    observed.add(0, [tally(ok=1)], [], 907.0)
+    assert observed.window("m", "3", Arm.CANARY).over(60, 907.0).outcomes == {"ok": 1}
