@@ -32,7 +32,7 @@ from proxy.routing.plan import (
 from proxy.traffic import Plane
 from proxy.traffic.connection import CallerConnection
 from proxy.traffic.forward import UpstreamConnection
-from proxy.traffic.upstreams import Upstream
+from proxy.traffic.pools import UpstreamPool
 
 REQUESTS = 20_000
 BODY = b"x" * 500
@@ -85,13 +85,13 @@ def connect(plane: Plane) -> list[UpstreamConnection]:
     sets = [route.stable.upstreams, *(mirror.route.upstreams for mirror in route.mirrors)]
     if route.canary is not None:
         sets.append(route.canary.upstreams)
-    return [_connected(upstream, plane) for each in sets for upstream in each.upstreams]
+    return [_connected(upstream.pool, plane) for each in sets for upstream in each.upstreams]
 
 
-def _connected(upstream: Upstream, plane: Plane) -> UpstreamConnection:
-    connection = UpstreamConnection(upstream, plane.deadlines)
+def _connected(pool: UpstreamPool, plane: Plane) -> UpstreamConnection:
+    connection = UpstreamConnection(pool, plane.deadlines)
     connection.connection_made(Sink())
-    upstream.free(connection, time.perf_counter_ns())
+    pool.free(connection, time.perf_counter_ns())
     return connection
 
 

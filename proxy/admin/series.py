@@ -47,6 +47,7 @@ def board(totals: Totals, status: Status, plan: Plan) -> Board:
     models = {model.name: model for model in plan.models}
     for name, model in status.models.items():
         _endpoints(made, name, model, models.get(name))
+    _connections(made, status)
     _workers(made, status)
     _house(made, totals, status)
     return made
@@ -135,8 +136,12 @@ def _endpoints(made: Board, name: str, model: ModelStatus, plan: ModelPlan | Non
     for it in model.endpoints:
         labels = (name, it.version, _arm_of(plan, it.version), it.endpoint)
         made.add("pointsman_endpoint_in_flight", labels, it.in_flight)
-        made.add("pointsman_endpoint_connections", labels, it.connections)
         made.add("pointsman_endpoint_ejected", labels, it.ejected_by)
+
+
+def _connections(made: Board, status: Status) -> None:
+    for it in status.connections:
+        made.add("pointsman_endpoint_connections", (it.endpoint, it.traffic), it.connections)
 
 
 def _workers(made: Board, status: Status) -> None:
