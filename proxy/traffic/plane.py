@@ -238,8 +238,11 @@ class Plane:
         for model in self._busy:
             room = self._stock.rooms.get(model)
             live = 0 if room is None else room.in_flight
-            mirrors = self._mirrors.get(model, {}).values()
-            copies, held = sum(m.in_flight for m in mirrors), sum(m.held for m in mirrors)
+            copies = held = 0
+            if model in self._mirrors:
+                for mirror in self._mirrors[model].values():
+                    copies += mirror.in_flight
+                    held += mirror.held
             report.in_flight += live
             report.copies_in_flight += copies
             report.copies_bytes += held
