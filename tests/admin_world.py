@@ -15,7 +15,7 @@ import pytest
 
 from proxy.admin import build, serve
 from proxy.errors import ConfigError
-from proxy.measure import EndpointState, ModelTally, Report, Tally, histogram
+from proxy.measure import EndpointState, ModelTally, PoolState, Report, Tally, histogram
 from proxy.settings import Settings, load
 from proxy.steering import ReleaseDesk
 from proxy.store import History
@@ -119,9 +119,10 @@ def report() -> Report:
             Pair("r2", name, "c", (), 0.0, half("1", 200), half("3", 500, 0.02)),
         ],
         endpoints=[
-            EndpointState(name, "1", "127.0.0.1:8001", 1, 2, ejected=False),
-            EndpointState(name, "3", "unix:/run/three.sock", 0, 0, ejected=True, reason="refused"),
+            EndpointState(name, "1", "127.0.0.1:8001", 1, ejected=False),
+            EndpointState(name, "3", "unix:/run/three.sock", 0, ejected=True, reason="refused"),
         ],
+        pools=[PoolState("127.0.0.1:8001", shadow=False, connections=2)],
         connections=7,
         in_flight=1,
     )

@@ -25,6 +25,7 @@ LABELS: Final = {
     "reason": "a fixed list: what was wrong with the request, why the canary's answer was not "
     "used, or which check tripped",
     "endpoint": "`host:port` or `unix:/path`, as in the config",
+    "traffic": "`live`, or `shadow`: copies have connections of their own",
     "worker": "the worker's number, from 0",
 }
 

@@ -152,8 +152,8 @@ TABLE: Final = (
     Row(
         "pointsman_endpoint_connections",
         "gauge",
-        (*VERSION, "endpoint"),
-        "Open connections to an endpoint now, over all workers.",
+        ("endpoint", "traffic"),
+        "Open connections to an endpoint now, of all models, over all workers.",
     ),
     Row(
         "pointsman_endpoint_ejected",

@@ -47,6 +47,7 @@ def fill(made: Board, desk: ReleaseDesk) -> Iterator[None]:
     yield from _shares(made, desk)
     yield from _endpoints(made, desk)
     status = desk.outline()
+    _connections(made, status)
     _workers(made, status)
     _house(made, totals, status)
 
@@ -145,8 +146,12 @@ def _endpoints(made: Board, desk: ReleaseDesk) -> Iterator[None]:
         for it in endpoints:
             labels = (name, it.version, _arm_of(plans[name], it.version), it.endpoint)
             made.add("pointsman_endpoint_in_flight", labels, it.in_flight)
-            made.add("pointsman_endpoint_connections", labels, it.connections)
             made.add("pointsman_endpoint_ejected", labels, it.ejected_by)
+
+
+def _connections(made: Board, status: Status) -> None:
+    for it in status.connections:
+        made.add("pointsman_endpoint_connections", (it.endpoint, it.traffic), it.connections)
 
 
 def _workers(made: Board, status: Status) -> None:

@@ -74,10 +74,17 @@ class EndpointState(msgspec.Struct):
     version: str
     endpoint: str
     in_flight: int
-    connections: int
     ejected: bool
     reason: str = ""
     shadow: bool = False  # copies have connections of their own (promise 2)
+
+
+class PoolState(msgspec.Struct):
+    """How many connections to an endpoint one worker has; all its models share them."""
+
+    endpoint: str
+    shadow: bool
+    connections: int  # 0: there are none any more
 
 
 class Report(msgspec.Struct):
@@ -93,7 +100,8 @@ class Report(msgspec.Struct):
     log_dropped: int = 0
     endpoints: list[EndpointState] = msgspec.field(default_factory=list)  # that have changed
     gone: list[EndpointState] = msgspec.field(default_factory=list)  # before ``endpoints``
-    whole: bool = False  # ``endpoints`` are all there are: forget what was told before
+    pools: list[PoolState] = msgspec.field(default_factory=list)  # that have changed
+    whole: bool = False  # those are all there are: forget what was told before
     connections: int = 0  # callers now
     in_flight: int = 0  # exchanges now
     copies_in_flight: int = 0

@@ -40,11 +40,9 @@ class Pool(Generic[C, W]):
     __slots__ = (
         "_age",
         "_requests",
-        "connections",
         "endpoint",
         "idle",
         "idle_ns",
-        "in_flight",
         "waiting",
     )
 
@@ -52,8 +50,6 @@ class Pool(Generic[C, W]):
         self.endpoint = endpoint
         self.idle: list[C] = []
         self.waiting: deque[W] = deque()
-        self.in_flight = 0
-        self.connections = 0
         self.configure(limits)
 
     def configure(self, limits: PoolLimits) -> None:

@@ -36,7 +36,10 @@ class Part(BaseModel):
 
 
 class Pool(Part):
-    about = "How long a connection to an endpoint is kept for the next request."
+    about = (
+        "How long a connection to an endpoint is kept for the next request. All models and "
+        "versions with the same endpoint and the same `pool` share their connections."
+    )
 
     idle: Annotated[float, duration("10ms", "1h")] = Field(
         default=_POOL.idle,

@@ -113,7 +113,10 @@ class FindingStatus(msgspec.Struct):
 
 
 class EndpointStatus(msgspec.Struct):
-    """One endpoint over all workers; ``ejected`` when any of them has taken it out."""
+    """One endpoint over all workers; ``ejected`` when any of them has taken it out.
+
+    ``connections`` are shared by all models and versions at the endpoint: each shows them all.
+    """
 
     version: str
     endpoint: str
@@ -122,6 +125,14 @@ class EndpointStatus(msgspec.Struct):
     ejected: bool
     ejected_by: int  # workers
     reason: str
+
+
+class ConnectionsStatus(msgspec.Struct):
+    """Open connections to one endpoint now, of all models, over all workers."""
+
+    endpoint: str
+    traffic: str  # live | shadow
+    connections: int
 
 
 class ModelStatus(msgspec.Struct):
@@ -165,5 +176,6 @@ class Status(msgspec.Struct):
     history: HistoryStatus
     workers: list[WorkerStatus]
     models: dict[str, ModelStatus]
+    connections: list[ConnectionsStatus]
     reverts: list[RevertStatus]  # the last hundred, the newest first
     judged_seconds_ago: float | None  # since the control loop last ran; null before it did

@@ -47,6 +47,7 @@ def outline(held: Held, recorder: Recorder, refused: Refused | None, now: float)
         history=_history(recorder),
         workers=_workers(held, now),
         models={},
+        connections=_connections(held),
         reverts=list(reversed(held.reverts)),
         judged_seconds_ago=None if held.ticked_at is None else max(0.0, now - held.ticked_at),
     )
@@ -241,14 +242,25 @@ def _finding(finding: Finding) -> s.FindingStatus:
     )
 
 
+def _connections(held: Held) -> list[s.ConnectionsStatus]:
+    return [
+        s.ConnectionsStatus(endpoint, "shadow" if shadow else "live", number)
+        for (endpoint, shadow), number in sorted(held.workers.connections().items())
+    ]
+
+
 def endpoints(held: Held) -> dict[str, list[s.EndpointStatus]]:
     """By model: every worker's view of an endpoint, added up."""
+    connections = held.workers.connections()
+    named: set[tuple[str, str, str, bool]] = set()
     found: dict[tuple[str, str, str], s.EndpointStatus] = {}
     for _, it in held.workers.endpoints():
         key = (it.model, it.version, it.endpoint)
         row = found.setdefault(key, s.EndpointStatus(it.version, it.endpoint, 0, 0, False, 0, ""))
         row.in_flight += it.in_flight
-        row.connections += it.connections
+        if (*key, it.shadow) not in named:
+            named.add((*key, it.shadow))
+            row.connections += connections.get((it.endpoint, it.shadow), 0)
         row.ejected = row.ejected or it.ejected
         row.ejected_by += it.ejected
         row.reason = row.reason or it.reason

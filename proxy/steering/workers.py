@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from proxy.measure import EndpointState, Report
@@ -24,6 +26,7 @@ class Worker(msgspec.Struct):
     desk_silent: bool = False
     draining: bool = False
     endpoints: dict[Place, EndpointState] = msgspec.field(default_factory=dict)
+    pools: dict[tuple[str, bool], int] = msgspec.field(default_factory=dict)  # open connections
 
 
 class Workers:
@@ -45,10 +48,16 @@ class Workers:
         known.plan_number = report.plan_number
         if report.whole:
             known.endpoints.clear()
+            known.pools.clear()
         for state in report.gone:
             known.endpoints.pop(_place(state), None)
         for state in report.endpoints:
             known.endpoints[_place(state)] = state
+        for pool in report.pools:
+            if pool.connections:
+                known.pools[pool.endpoint, pool.shadow] = pool.connections
+            else:
+                known.pools.pop((pool.endpoint, pool.shadow), None)
 
     def lost(self, worker: int) -> None:
         self._known.pop(worker, None)
@@ -59,6 +68,13 @@ class Workers:
     def endpoints(self) -> list[tuple[int, EndpointState]]:
         """Each endpoint as each worker sees it."""
         return [(it.worker, state) for it in self.all() for state in it.endpoints.values()]
+
+    def connections(self) -> dict[tuple[str, bool], int]:
+        """Open connections by endpoint, copies' apart, over all workers."""
+        total: Counter[tuple[str, bool]] = Counter()
+        for it in self.all():
+            total.update(it.pools)
+        return dict(total)
 
 
 def _place(state: EndpointState) -> Place:

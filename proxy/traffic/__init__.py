@@ -10,7 +10,8 @@ disk or a database is imported or waited for.  exchange.py is the life of one re
     forward      an upstream's side: where answers begin and end
     mirror       shadow copies, and their bounds
     decision     which arm answers
-    board        the Plan made ready; upstreams, its endpoints; recording, its counts
+    board        the Plan made ready; upstreams, its endpoints; pools, the connections that
+                 they share; recording, its counts
     plane        the whole, as a worker holds it; polling, how it stays awake if asked to
 """
 

@@ -14,8 +14,9 @@ from proxy.measure.tally import EndpointState
 from proxy.net import Tasks
 from proxy.routing import keys, split
 from proxy.routing.match import Table
-from proxy.routing.plan import ModelPlan, Plan, ShadowPlan, VersionPlan
+from proxy.routing.plan import Endpoint, ModelPlan, Plan, PoolLimits, ShadowPlan, VersionPlan
 from proxy.terms import Arm
+from proxy.traffic.pools import Goal, OpenConnections, UpstreamPool
 from proxy.traffic.recording import ModelCounts, Recording, Series
 from proxy.traffic.upstreams import Place, Upstream, UpstreamSet
 from proxy.wire import HeadMemory, RequestBook
@@ -48,54 +49,83 @@ class Stock:
     """What outlives a Plan in one worker."""
 
     def __init__(
-        self, tasks: Tasks, recording: Recording, make: Callable[[Upstream], UpstreamConnection]
+        self,
+        tasks: Tasks,
+        recording: Recording,
+        make: Callable[[UpstreamPool], UpstreamConnection],
     ) -> None:
         self.tasks = tasks
         self.recording = recording
         self._make = make
-        self.astir: set[Upstream] = set()  # endpoints that may have changed since the last report
+        self.astir: set[Upstream] = set()  # the next report looks at them
+        self.open = OpenConnections()
         self.rooms: dict[str, ModelRoom] = {}
         self._upstreams: dict[Place, Upstream] = {}
+        self._pools: dict[tuple[Goal, PoolLimits], UpstreamPool] = {}
+        self._loosened: set[UpstreamPool] = set()  # of endpoints that the next Plan places anew
         self._leaving: set[Upstream] = set()  # of no Plan any more, but with requests under way
 
     def room(self, model: str) -> ModelRoom:
         return self.rooms.setdefault(model, ModelRoom())
 
     def upstreams(self, model: str, version: VersionPlan, *, shadow: bool) -> UpstreamSet:
-        """The endpoints of a version.  Copies have their own connections (promise 2)."""
+        """The endpoints of a version, with the connections that it shares with others."""
         found = []
         for endpoint in version.endpoints:
+            pool = self._pool(endpoint, version.pool, shadow)
             place = Place(model, version.name, endpoint, shadow)
             upstream = self._upstreams.get(place)
             if upstream is None:
-                upstream = Upstream(place, version, self.tasks, self._make, self.astir)
+                upstream = Upstream(place, version, pool, self.astir)
                 self._upstreams[place] = upstream
             else:
-                upstream.adopt(version)
+                self._loosened.add(upstream.pool)
+                upstream.adopt(version, pool)
             found.append(upstream)
         return UpstreamSet(version, found)
 
-    def retire(self, kept: Board) -> list[EndpointState]:
-        """Closes the idle connections of endpoints that no Plan names any more.
+    def _pool(self, endpoint: Endpoint, limits: PoolLimits, shadow: bool) -> UpstreamPool:
+        """Copies have connections of their own (promise 2)."""
+        goal = Goal(endpoint, shadow)
+        pool = self._pools.get((goal, limits))
+        if pool is None:
+            pool = UpstreamPool(goal, limits, self.tasks, self._make, self.open)
+            self._pools[goal, limits] = pool
+        return pool
 
-        Gives back those of them that the desk was told of.  Looks at no more than the Plan
+    def retire(self, kept: Board) -> list[EndpointState]:
+        """Closes the idle connections that no Plan has a use for any more.
+
+        Gives back those endpoints that the desk was told of.  Looks at no more than the Plan
         changed, and at what earlier ones left behind.
         """
         self.astir |= kept.came
         self._leaving = (self._leaving | kept.gone) - kept.came
         for upstream in list(self._leaving):
-            upstream.close()
             if not upstream.in_flight:
                 self._leaving.discard(upstream)
                 del self._upstreams[upstream.place]
         for name, room in list(self.rooms.items()):
             if name not in kept.by_name and not room.in_flight and not room.waiting:
                 del self.rooms[name]
-        return [told for told in (it.retire() for it in kept.gone) if told is not None]
+        told = [state for state in (it.retire() for it in kept.gone) if state is not None]
+        for pool in self._loosened.union([it.pool for it in kept.gone]):
+            key = pool.goal, pool.limits
+            if not pool.users and self._pools.get(key) is pool:
+                pool.close()
+                del self._pools[key]
+        self._loosened.clear()
+        return told
 
-    def news(self) -> list[EndpointState]:
-        """The endpoints that are not as the desk was last told."""
-        return [state for state in (it.news() for it in list(self.astir)) if state is not None]
+    def news(self, kept: Board, busy: set[str]) -> list[EndpointState]:
+        """The endpoints of ``busy`` models, and those astir, that are not as was last told."""
+        looked = self.astir.copy()
+        self.astir.clear()
+        for model in busy:
+            route = kept.by_name.get(model)
+            if route is not None:
+                looked |= route.upstreams
+        return [state for state in (it.news() for it in looked) if state is not None]
 
 
 class ArmRoute:
@@ -145,7 +175,7 @@ class ModelRoute:
         "customer_line", "first_byte", "hold_limit", "holds_body", "idle", "in_flight_limit",
         "key", "mirrors", "missing_random", "name", "plan", "queue_limit", "queue_wait",
         "repeatable", "room", "segments", "share", "stable", "statuses", "tester_name",
-        "tester_secret", "total", "wanted",
+        "tester_secret", "total", "upstreams", "wanted",
     )  # fmt: skip
 
     def __init__(self, plan: ModelPlan, stock: Stock, mirrors: tuple[Mirror, ...]) -> None:
@@ -159,6 +189,7 @@ class ModelRoute:
         )
         self.share = split.split_share(plan)
         self.mirrors = mirrors
+        self.upstreams = self._all_upstreams()  # all that the Plan sends anything of it to
         self.key = keys.reader(plan.customer) if plan.customer else None
         self.segments = tuple(keys.SegmentKey(segment) for segment in plan.segments)
         sources = [plan.customer] if plan.customer else []
@@ -182,13 +213,11 @@ class ModelRoute:
             self._safe = safe
         return self._safe
 
-    @property
-    def upstreams(self) -> set[Upstream]:
-        """Every endpoint that the Plan in force sends anything of this model to."""
+    def _all_upstreams(self) -> frozenset[Upstream]:
         arms = [self.stable, *(mirror.route for mirror in self.mirrors)]
         if self.canary is not None:
             arms.append(self.canary)
-        return {upstream for arm in arms for upstream in arm.upstreams.upstreams}
+        return frozenset(upstream for arm in arms for upstream in arm.upstreams.upstreams)
 
     def _prepare_limits(self, plan: ModelPlan) -> None:
         deadlines, limits = plan.deadlines, plan.limits
@@ -275,7 +304,7 @@ class Board:
             route = ready.get(model.name)
             if route is None or (route.plan is not model and route.plan != model):
                 if route is not None:
-                    self.gone |= route.upstreams  # now, for the mirrors are about to change
+                    self.gone |= route.upstreams
                 mirrors = tuple(mirror(model, shadow) for shadow in model.shadows)
                 route = ModelRoute(model, stock, mirrors)
                 self.made.append(route)

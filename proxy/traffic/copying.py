@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from proxy.traffic.exchange import Exchange
     from proxy.traffic.forward import UpstreamConnection
     from proxy.traffic.mirror import Mirror
+    from proxy.traffic.pools import UpstreamPool
     from proxy.traffic.upstreams import Upstream
 
 SENT: Final = CopyResult.SENT.value
@@ -65,7 +66,8 @@ class Copy:
         self._held = self._bytes_out = self._first_byte = self._status = 0
         size = self._bytes_in = exchange.bytes_in
         complete = self._complete = exchange.complete
-        self._over = self._swept = self._queued = self.started = self.waiting = False
+        self._over = self._swept = self._queued = self.started = False
+        self.waiting: UpstreamPool | None = None
         self._again: list[bytes] | None = None  # its body, while it may be sent again
         if complete and size <= _KEPT_BYTES and again.repeatable(exchange):
             self._again = pieces
@@ -95,7 +97,7 @@ class Copy:
         now = perf_counter_ns() if self._queued else self._began_at
         upstream = self._upstream = self._mirror.route.upstreams.choose(now)
         upstream.in_flight += 1
-        connection = upstream.assign(now, self._again is None)
+        connection = upstream.pool.assign(now, self._again is None)
         if connection is not None:
             self.connected(connection)
         else:
@@ -267,8 +269,8 @@ class Copy:
             return
         if self._connection is not None:
             self._connection.discard()
-        elif self.waiting and self._upstream is not None:
-            self._upstream.leave(self)
+        elif self.waiting is not None:
+            self.waiting.leave(self)
         self._leave(reason)
 
     def _end(self, outcome: str, now: int) -> None:

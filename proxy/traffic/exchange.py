@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from proxy.traffic.copying import Copy
     from proxy.traffic.forward import UpstreamConnection
     from proxy.traffic.plane import Plane
+    from proxy.traffic.pools import UpstreamPool
     from proxy.traffic.upstreams import Upstream
 
 _NO_LINES: Final[list[bytes]] = []
@@ -70,7 +71,7 @@ class Exchange:
         self.live: ending.Kept | None = None  # the answer, kept for pairs
         self.complete = False  # the request has come whole
         self.queued = False  # waiting for room
-        self.waiting = False  # waiting for a connection
+        self.waiting: UpstreamPool | None = None  # where it waits for a connection
         self.spoken = False  # a head has gone out to the caller
         self.bytes_in = self.bytes_out = self.status = self.first_byte = 0
         self.upstream: Upstream | None = None
@@ -151,7 +152,7 @@ class Exchange:
         upstream.in_flight += 1
         route = self.route
         assert route is not None
-        connection = None if fresh else upstream.assign(now)
+        connection = None if fresh else upstream.pool.assign(now)
         if connection is not None:
             return self._send(connection, pieces, now)
         self.pending = list(pieces)
@@ -355,8 +356,8 @@ class Exchange:
             return False
         if self.connection is not None:
             self.connection.discard()
-        elif self.waiting and self.upstream is not None:
-            self.upstream.leave(self)
+        elif self.waiting is not None:
+            self.waiting.leave(self)
         if self.arm is None:
             route.counts.count_refused(outcome)
         self._finish(outcome, perf_counter_ns())

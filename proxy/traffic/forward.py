@@ -21,7 +21,7 @@ from proxy.terms import Outcome
 from proxy.wire import CHUNKED, UNTIL_CLOSE, AnswerBook, AnswerHead, BadChunk, ChunkDecoder
 
 if TYPE_CHECKING:
-    from proxy.traffic.upstreams import Upstream
+    from proxy.traffic.pools import UpstreamPool
 
 _HEAD_BYTES: Final = 65_536
 _LAST_READS: Final = 16
@@ -86,16 +86,16 @@ _IDLE, _AT_HEAD, _FIXED, _CHUNKS, _REST, _CLOSED = Phase
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """A connection of an Upstream's pool, and the answer that is being read from it."""
+    """A connection of a pool, and the answer that is being read from it."""
 
     __slots__ = (
         "_buffer", "_deadlines", "_decoder", "_full", "_interims", "_keep", "_left", "_phase",
-        "_poll", "_to_head", "_total", "born", "deadline", "idle_since", "served", "sink",
-        "transport", "upstream", "write",
+        "_poll", "_to_head", "_total", "born", "deadline", "idle_since", "pool", "served", "sink",
+        "transport", "write",
     )  # fmt: skip
 
-    def __init__(self, upstream: Upstream, deadlines: Deadlines) -> None:
-        self.upstream = upstream
+    def __init__(self, pool: UpstreamPool, deadlines: Deadlines) -> None:
+        self.pool = pool
         self.deadline = NEVER
         self.served = 0
         self._deadlines = deadlines
@@ -112,7 +112,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is one but by inheritance
         self.write = self.transport.write
         self.born = self.idle_since = perf_counter_ns()
-        self.upstream.connections += 1
+        self.pool.opened()
         self._deadlines.add(self)
         sock = transport.get_extra_info("socket")
         if sock is not None:
@@ -147,10 +147,10 @@ class UpstreamConnection(asyncio.Protocol):
         if exc is not None and self.sink is not None:
             self._read_last()
         phase, self._phase = self._phase, _CLOSED
-        self.upstream.connections -= 1
+        self.pool.closed()
         self._deadlines.discard(self)
         if phase is _IDLE:
-            self.upstream.forget(self)
+            self.pool.forget(self)
         sink, self.sink = self.sink, None
         if sink is None:
             return
@@ -202,7 +202,7 @@ class UpstreamConnection(asyncio.Protocol):
     def discard(self) -> None:
         """Closes it at once; its sink, if any, hears nothing more, and nobody gets it again."""
         if self._phase is _IDLE:
-            self.upstream.forget(self)
+            self.pool.forget(self)
         self._phase = _CLOSED
         self.sink = None
         self.transport.abort()
@@ -362,15 +362,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _let_go(self, now: int) -> None:
         """Back to the pool, unless the sink or the upstream wants it closed."""
-        upstream = self.upstream
+        pool = self.pool
         if self._phase is not _IDLE or self.transport.is_closing():
             return
         if not self._keep or self._full:
             # What is still unsent belongs to a request that has its answer: nobody reads it.
             self.discard()
-        elif upstream.waiting:
-            upstream.hand_on(self, now)
-        elif not upstream.release(self, now):
+        elif pool.waiting:
+            pool.hand_on(self, now)
+        elif not pool.release(self, now):
             self.discard()
 
     def spoil(self) -> None:

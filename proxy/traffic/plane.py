@@ -22,6 +22,7 @@ from proxy.traffic.copying import DRAIN, Copy
 from proxy.traffic.forward import UpstreamConnection
 from proxy.traffic.mirror import Mirror
 from proxy.traffic.polling import PolledCaller, PolledUpstream, Poller
+from proxy.traffic.pools import UpstreamPool
 from proxy.traffic.probing import probe_for_ever
 from proxy.traffic.recording import Recording
 from proxy.traffic.upstreams import Upstream
@@ -194,10 +195,10 @@ class Plane:
     def _caller(self) -> CallerConnection:
         return PolledCaller(self) if self.poller.span else CallerConnection(self)
 
-    def _connection(self, upstream: Upstream) -> UpstreamConnection:
+    def _connection(self, pool: UpstreamPool) -> UpstreamConnection:
         if self.poller.span:
-            return PolledUpstream(upstream, self.deadlines, self.poller)
-        return UpstreamConnection(upstream, self.deadlines)
+            return PolledUpstream(pool, self.deadlines, self.poller)
+        return UpstreamConnection(pool, self.deadlines)
 
     # --- telling ---
 
@@ -218,8 +219,9 @@ class Plane:
             report.plan_number = self._live.plan.number
             if whole:
                 self._forget_told(self._live)
+            report.endpoints = self._stock.news(self._live, self._busy)
         report.whole = whole
-        report.endpoints = self._stock.news()
+        report.pools = self._stock.open.news()
         report.gone, self._gone = self._gone, []
         self._count_in_flight(report)
         return report
@@ -228,6 +230,7 @@ class Plane:
         for route in board.routes:
             for upstream in route.upstreams:
                 upstream.forget_told()
+        self._stock.open.forget_told()
 
     def _count_in_flight(self, report: Report) -> None:
         """What is under way belongs to models that were touched since, or were busy before."""
@@ -235,8 +238,11 @@ class Plane:
         for model in self._busy:
             room = self._stock.rooms.get(model)
             live = 0 if room is None else room.in_flight
-            mirrors = self._mirrors.get(model, {}).values()
-            copies, held = sum(m.in_flight for m in mirrors), sum(m.held for m in mirrors)
+            copies = held = 0
+            if model in self._mirrors:
+                for mirror in self._mirrors[model].values():
+                    copies += mirror.in_flight
+                    held += mirror.held
             report.in_flight += live
             report.copies_in_flight += copies
             report.copies_bytes += held

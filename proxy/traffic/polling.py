@@ -17,7 +17,7 @@ from proxy.traffic.connection import CallerConnection
 from proxy.traffic.forward import UpstreamConnection
 
 if TYPE_CHECKING:
-    from proxy.traffic.upstreams import Upstream
+    from proxy.traffic.pools import UpstreamPool
 
 
 class Poller:
@@ -66,8 +66,8 @@ class PolledUpstream(UpstreamConnection):
 
     __slots__ = ("_poller",)
 
-    def __init__(self, upstream: Upstream, deadlines: Deadlines, poller: Poller) -> None:
-        super().__init__(upstream, deadlines)
+    def __init__(self, pool: UpstreamPool, deadlines: Deadlines, poller: Poller) -> None:
+        super().__init__(pool, deadlines)
         self._poller = poller
 
     def data_received(self, data: bytes) -> None:

@@ -79,8 +79,8 @@ async def test_one_connection_carries_many_requests(tmp_path: Path) -> None:
             assert body == b"body %d" % n
             peers.add(head.lower().split(b"\r\nx-peer: ")[1].split(b"\r\n")[0])
         assert len(peers) == 1
-        (state,) = world.look().endpoints
-        assert (state.endpoint, state.connections) == (f"unix:{path}", 1)
+        (pool,) = world.look().pools
+        assert (pool.endpoint, pool.connections) == (f"unix:{path}", 1)
         await world.counted("stable", "ok", 5)
 
 

@@ -9,7 +9,7 @@ import pytest
 from desk_scene import Scene, report, settings, split, tally
 
 from proxy.judge import Latency, Thresholds
-from proxy.measure import EndpointState, ModelTally, Report, Spans, Tally
+from proxy.measure import EndpointState, ModelTally, PoolState, Report, Spans, Tally
 from proxy.steering import Status
 from proxy.steering.observe import Observed, Runs
 from proxy.steering.rules import rules
@@ -81,7 +81,7 @@ async def test_workers_come_report_and_go(scene: Scene) -> None:
     scene.desk.hello(0, 0, (), pid=77)
     scene.desk.hello(1, 0, (), pid=78)
     scene.now += 2
-    state = [EndpointState("m", "3", "127.0.0.1:8003", 2, 4, True, "5 failures")]
+    state = [EndpointState("m", "3", "127.0.0.1:8003", 2, True, "5 failures")]
     scene.desk.report(
         0, Report(seconds=0.25, endpoints=state, connections=9, in_flight=3, desk_silent=True)
     )
@@ -102,7 +102,7 @@ async def test_workers_come_report_and_go(scene: Scene) -> None:
 
 async def test_endpoints_are_told_when_they_change(scene: Scene) -> None:
     def state(endpoint: str, in_flight: int, *, shadow: bool = False) -> EndpointState:
-        return EndpointState("m", "3", endpoint, in_flight, 1, False, "", shadow)
+        return EndpointState("m", "3", endpoint, in_flight, False, "", shadow)
 
     def known() -> set[tuple[str, int]]:
         return {(it.endpoint, it.in_flight) for it in scene.desk.status().models["m"].endpoints}
@@ -122,6 +122,34 @@ async def test_endpoints_are_told_when_they_change(scene: Scene) -> None:
     assert known() == {("c", 5)}
     scene.desk.hello(0, 0, ())
     assert known() == set(), "a new channel begins with nothing"
+
+
+async def test_connections_are_of_the_endpoint_and_shown_by_each_of_its_models(
+    scene: Scene,
+) -> None:
+    def pool(number: int, *, shadow: bool = False) -> PoolState:
+        return PoolState("a", shadow, number)
+
+    def known() -> tuple[list[tuple[str, str, int]], list[int]]:
+        status = scene.desk.status()
+        told = [(it.endpoint, it.traffic, it.connections) for it in status.connections]
+        return told, [it.connections for it in status.models["m"].endpoints]
+
+    scene.start()
+    states = [
+        EndpointState("m", "1", "a", 0, ejected=False),
+        EndpointState("m", "3", "a", 0, ejected=False),
+        EndpointState("m", "3", "a", 0, ejected=False, shadow=True),
+    ]
+    for worker in (0, 1):
+        scene.desk.hello(worker, 0, ())
+        pools = [pool(2), pool(1, shadow=True)]
+        scene.desk.report(worker, Report(0.25, whole=True, endpoints=states, pools=pools))
+    assert known() == ([("a", "live", 4), ("a", "shadow", 2)], [4, 6])
+    scene.desk.report(0, Report(0.25, pools=[pool(3), pool(0, shadow=True)]))
+    assert known() == ([("a", "live", 5), ("a", "shadow", 1)], [5, 6])
+    scene.desk.lost(0)
+    assert known() == ([("a", "live", 2), ("a", "shadow", 1)], [2, 3])
 
 
 async def test_a_workers_plan_is_the_one_that_it_says_it_holds(scene: Scene) -> None:

@@ -13,7 +13,7 @@ dialling, reading on) is done by ``settle``, which every step ends with.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
@@ -296,6 +296,12 @@ class Scene:
         assert board is not None
         truth = [upstream._state() for route in board.routes for upstream in route.upstreams]
         assert {str(state) for _, state in self.desk.endpoints()} == set(map(str, truth))
+        goals = Counter(
+            (str(wire.protocol.pool.goal.endpoint), wire.protocol.pool.goal.shadow)
+            for wire in self.wires
+            if not wire.lost and isinstance(wire.protocol, UpstreamConnection)
+        )
+        assert self.desk.connections() == goals
         mirrors = [m for each in self.plane._mirrors.values() for m in each.values()]
         assert report.in_flight == sum(room.in_flight for room in stock.rooms.values())
         assert report.copies_in_flight == sum(mirror.in_flight for mirror in mirrors)

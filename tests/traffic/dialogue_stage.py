@@ -21,8 +21,8 @@ from proxy.traffic import (
     forward,
     mirror,
     plane,
+    pools,
     uploading,
-    upstreams,
     waiting,
 )
 
@@ -43,7 +43,7 @@ def staged() -> Iterator[Stage]:
         async def dial(endpoint: Endpoint, protocol: Callable[[], Any], seconds: float) -> Any:
             return await Dial(endpoint, protocol)
 
-        patch.setattr(upstreams, "dial", dial)
+        patch.setattr(pools, "dial", dial)
         patch.setattr(Tasks, "start", lambda self, work, name: scenes[-1].start(work))
 
         def make(what: Plan | ModelPlan, *, heard: bool = True, **more: Any) -> Scene:

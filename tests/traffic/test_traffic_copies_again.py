@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dialogue import Scene
 from dialogue_bytes import get, ok, post
-from dialogue_plans import model, shadow
+from dialogue_plans import VERSIONS, model, shadow
 from dialogue_stage import Stage
 
 from proxy.routing.plan import ModelLimits
@@ -81,7 +81,7 @@ def test_what_is_not_sent_again_takes_no_connection_unseen(
     looked: list[str] = []
 
     def stale(connection: UpstreamConnection) -> bool:
-        looked.append(connection.upstream.place.version)
+        looked.append(VERSIONS[connection.pool.endpoint.port])
         return False
 
     monkeypatch.setattr(UpstreamConnection, "stale", stale)

@@ -39,10 +39,29 @@ def test_only_what_has_changed_is_told(stage: Stage) -> None:
     assert told(scene) == (set(), set())
     scene["1"] << ok()
     assert told(scene) == ({("m", "1", False)}, set())
+    caller >> post()
+    assert told(scene) == ({("m", "1", False)}, set())
+
+
+def test_connections_are_told_by_endpoint_when_their_number_changes(stage: Stage) -> None:
+    def pools(*, whole: bool = False) -> list[tuple[bool, int]]:
+        report = scene.plane.report(whole=whole)
+        return sorted((pool.shadow, pool.connections) for pool in report.pools)
+
+    scene = shadowed(stage)
+    caller = scene.caller()
+    caller >> post()
+    assert pools() == [(False, 1), (True, 1)]
+    scene["1"] << ok()
+    scene["3"] << ok()
+    assert pools() == []
+    assert pools(whole=True) == [(False, 1), (True, 1)]
     scene["1"].open[0].leave()
-    assert told(scene) == ({("m", "1", False)}, set())
+    assert pools() == [(False, 0)]
+    assert pools(whole=True) == [(True, 1)]
     caller >> post()  # dials anew
-    assert told(scene) == ({("m", "1", False)}, set())
+    scene["1"].open[0].leave()
+    assert pools() == [], "what came and went between two reports"
 
 
 def test_everything_is_told_to_a_new_desk(stage: Stage) -> None:

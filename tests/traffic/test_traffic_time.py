@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dialogue import Scene
 from dialogue_bytes import ok, post, request
-from dialogue_plans import model
+from dialogue_plans import VERSIONS, model
 from dialogue_stage import Stage
 
 from proxy.routing.plan import Deadlines, KeySource
@@ -30,7 +30,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     looked: list[str] = []
 
     def stale(connection: UpstreamConnection) -> bool:
-        looked.append(connection.upstream.place.version)
+        looked.append(VERSIONS[connection.pool.endpoint.port])
         return False
 
     monkeypatch.setattr(UpstreamConnection, "stale", stale)
