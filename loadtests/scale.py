@@ -16,7 +16,6 @@ import random
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
@@ -29,13 +28,12 @@ from proxy.admin.series import exposition
 from proxy.fleet import messages as m
 from proxy.fleet.framing import HEAD, frame
 from proxy.fleet.plans import DownDecoder
-from proxy.measure import SPAN, Report
+from proxy.measure import ModelTally, Report, Tally
 from proxy.routing.plan import ModelPlan, Plan
 from proxy.settings import parse
 from proxy.steering import ReleaseDesk
-from proxy.steering.observe import SHORT_SPAN, Observed
+from proxy.steering.observe import SHARE_SECONDS, Observed
 from proxy.store import History
-from proxy.terms import Arm
 from proxy.traffic import Plane
 from proxy.traffic.recording import record
 
@@ -44,6 +42,10 @@ REPORTS_A_SECOND: Final = 4
 TICKS_A_SECOND: Final = 10
 #: Seconds of traffic that the desk has seen when it is measured.
 SEEN: Final = 10
+#: Seconds after which the windows of a model with default thresholds grow no more.
+FULL: Final = round(SHARE_SECONDS[0]) + 5
+#: Models whose windows are weighed: they are all alike.
+MEASURED: Final = 10
 #: Of a worker at its limit, between two reports: no model is busier than its share of these.
 MOST: Final = 8_000
 AGES: Final = ("young", "senior", "other")
@@ -232,8 +234,7 @@ def desk(models: int, requests: int, of: WorkerCosts, folder: Path) -> None:
     for body in seen:
         now[0] += 1 / REPORTS_A_SECOND
         made.report(0, _report(body))
-    long, short = (bytes_of(partial(_windows, seen, kind)) / SEEN for kind in (False, True))
-    numbers["window_kib"] = (long * SPAN + short * SHORT_SPAN) / 1024 / models
+    numbers["window_kib"] = _windows([_report(body).tallies for body in seen]) / 1024
     body = next(reports)
     numbers["decode"] = least(lambda: _report(body))
     held = [_report(body) for _ in range(ROUNDS)]
@@ -245,14 +246,19 @@ def desk(models: int, requests: int, of: WorkerCosts, folder: Path) -> None:
     numbers["status"] = least(made.status)
 
 
-def _windows(bodies: list[bytes], short: bool) -> Observed:
-    """The desk's windows after these reports: the long ones, or those of segments and shadows."""
-    made = Observed()
-    for at, body in enumerate(bodies):
-        tallies = _report(body).tallies
-        kept = [it for it in tallies if bool(it.segment or it.arm == Arm.SHADOW) is short]
-        made.add(0, kept, (), at / REPORTS_A_SECOND)
-    return made
+def _windows(told: list[list[Tally]]) -> float:
+    """Bytes of the desk's windows for each model, once they are full of traffic like this."""
+    names = sorted({tally.model for tallies in told for tally in tallies})[:MEASURED]
+    reports = [[it for it in tallies if it.model in names] for tallies in told]
+    counts = [ModelTally(name, customers={"stable": 45, "canary": 5}) for name in names]
+
+    def fill() -> Observed:
+        made = Observed()
+        for at in range(FULL * REPORTS_A_SECOND):
+            made.add(0, reports[at % len(reports)], counts, at / REPORTS_A_SECOND)
+        return made
+
+    return bytes_of(fill) / len(names)
 
 
 def _report(body: bytes) -> Report:
