@@ -95,25 +95,36 @@ def _connected(pool: UpstreamPool, plane: Plane) -> UpstreamConnection:
     return connection
 
 
-def measure(scenario: Plan, rounds: int, asked: int = 1) -> float:
-    """The least CPU microseconds per request over ``rounds``; ``asked`` models in turns."""
+def staged(scenario: Plan) -> tuple[Plane, CallerConnection, list[UpstreamConnection]]:
+    """A Plane with this Plan, a caller, and a kept connection to every endpoint."""
     plane = Plane(0)
     plane.apply(scenario)
     plane.desk_heard()
     upstreams = connect(plane)
     caller = CallerConnection(plane)
     caller.connection_made(Sink())
-    requests = [
+    return plane, caller, upstreams
+
+
+def requests(number: int, asked: int = 1) -> list[bytes]:
+    """So many requests, each of another customer; ``asked`` models in turns."""
+    return [
         b"POST /v2/models/model-%d/infer HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n"
         b"Content-Type: application/json\r\nX-Customer-Id: %d\r\nX-Age-Band: young\r\n"
-        b"Content-Length: %d\r\n\r\n%b" % (number % asked, number, len(BODY), BODY)
-        for number in range(REQUESTS)
+        b"Content-Length: %d\r\n\r\n%b" % (each % asked, each, len(BODY), BODY)
+        for each in range(number)
     ]
+
+
+def measure(scenario: Plan, rounds: int, asked: int = 1) -> float:
+    """The least CPU microseconds per request over ``rounds``; ``asked`` models in turns."""
+    plane, caller, upstreams = staged(scenario)
+    raw = requests(REQUESTS, asked)
     best = float("inf")
     for _ in range(rounds):
         gc.collect()
         start = time.process_time_ns()
-        for request in requests:
+        for request in raw:
             caller.data_received(request)
             for upstream in upstreams:
                 if upstream.busy:

@@ -103,8 +103,7 @@ class Exchange:
             detail = f"the body is over {limit} bytes"
             return ending.refuse(self, 413, "body_bytes", detail, Owner.CALLER)
         self.bytes_in = head.length if complete else sum(map(len, pieces))
-        room = route.room
-        if room.in_flight < route.in_flight_limit:
+        if (room := route.room).in_flight < route.in_flight_limit:
             room.in_flight += 1
             return self.admitted(prepared, pieces, self.started)
         return waiting.join(self, route, pieces)

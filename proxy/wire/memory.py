@@ -16,13 +16,13 @@ from typing import Final
 
 from proxy.wire.request import RULED, RequestBook, RequestHead
 
-_HEADS: Final = 1024
+_HEADS: Final = 4096
 _HEAD_BYTES: Final = 2048
 #: Spellings of each customer's field that are looked for: ``X-Customer-Id``, ``x-customer-id``.
 _SPELLINGS: Final = 4
 #: After the memory has filled up and was emptied, so many heads go by before it learns again:
 #: where every head is another (a trace id in each), remembering would cost more than it gives.
-_REST: Final = 32 * _HEADS
+_REST: Final = 8 * _HEADS
 #: A value as it stands trimmed in its line.
 _VALUE: Final = re.compile(rb"[!-~](?:[ -~]*[!-~])?")
 

@@ -147,7 +147,7 @@ def test_the_memory_is_bounded_and_rests_when_every_head_is_another() -> None:
         seen.read(block, len(block))
         assert len(seen) <= _HEADS
     assert len(seen) == 0
-    for number in range(31 * _HEADS):
+    for number in range(7 * _HEADS):
         block = head(b"traceparent: 00-%d" % number)
         seen.read(block, len(block))
     assert len(seen) > 0
@@ -159,7 +159,7 @@ def test_nobody_can_fill_it_with_spellings_for_good() -> None:
         for prefix in (b"", b"Cookie: "):
             block = head((prefix or name + b": ") + b"evil")
             seen.read(block, len(block))
-    usual = [head(b"X-Customer-Id: %d" % number) for number in range(40 * _HEADS)]
+    usual = [head(b"X-Customer-Id: %d" % number) for number in range(10 * _HEADS)]
     for block in usual:
         seen.read(block, len(block))
     assert seen.read(usual[0], len(usual[0]))[1] == b"0"
