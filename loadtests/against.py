@@ -84,7 +84,9 @@ def _git(*words: str, root: Path) -> bytes:
 def unpack(revision: str, folder: Path, root: Path = ROOT) -> None:
     """The files of a revision, without touching the work tree or its index."""
     with tarfile.open(fileobj=io.BytesIO(_git("archive", revision, root=root))) as archive:
-        archive.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # Python 3.11.4 and newer
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(folder)
 
 
 def run(root: Path, rounds: int) -> Rows:
