@@ -82,7 +82,8 @@ def test_both_run_in_turns_and_the_work_tree_stays(repository: Path) -> None:
     said = against.told(found)
     assert before[:9] in said
     assert "(a new row)" in said
-    assert git(repository, "status", "--porcelain") == "M loadtests/plane.py"
+    changed = git(repository, "status", "--porcelain", "--untracked-files=no")
+    assert changed == "M loadtests/plane.py"
 
 
 def test_one_that_has_no_benchmark_or_a_broken_one_is_nothing_to_compare_with(
