@@ -54,6 +54,8 @@ def count(scenario: Plan) -> Counts:
     counts = Counts()
     for number, request in enumerate(requests(WARM + COUNTED)):
         if number == WARM:
+            # Python 3.12 tells of bytecodes only if somebody had asked before it began to trace.
+            sys._getframe().f_trace_opcodes = True
             sys.settrace(counts)
         caller.data_received(request)
         for upstream in upstreams:
