@@ -185,6 +185,10 @@ def reader(source: KeySource) -> Reader:
             return JsonKey(source.name)
 
 
+#: Those that read lines of the head.
+FROM_LINES: Final = (HeaderKey, CookieKey)
+
+
 class SegmentKey:
     """One dimension to count by: its reader, and the labels that its values fold to."""
 

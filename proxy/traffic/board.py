@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from proxy.traffic.mirror import Mirror
 
 _NANO: Final = 1_000_000_000
-_LINE_KEYS: Final = (keys.HeaderKey, keys.CookieKey)
 T = TypeVar("T")
 
 
@@ -200,7 +199,7 @@ class ModelRoute:
         self.tester_name = plan.testers.header.lower().encode() if plan.testers else b""
         self.tester_secret = plan.testers.secret.encode() if plan.testers else b""
         self.wanted = _wanted(plan)
-        self.customer_line = self.key.line if isinstance(self.key, _LINE_KEYS) else b""
+        self.customer_line = self.key.line if isinstance(self.key, keys.FROM_LINES) else b""
         self._safe: ModelRoute | None = None
 
     def without_canary(self) -> ModelRoute:
@@ -273,7 +272,7 @@ class Board:
         self._table: Table = before._table if before and same_places else Table(plan.models)
         self._wanted = (
             frozenset[bytes]().union(*[each.wanted for each in self.routes]),
-            frozenset([each.customer_line for each in self.routes]),
+            frozenset([each.customer_line for each in self.routes if each.customer_line]),
             frozenset([each.tester_name for each in self.routes if each.tester_name]),
         )
         self.heads: HeadMemory = (
@@ -345,7 +344,7 @@ def _wanted(model: ModelPlan) -> frozenset[bytes]:
     sources += [segment.source for segment in model.segments]
     for source in sources:
         reader = keys.reader(source)
-        if isinstance(reader, _LINE_KEYS):
+        if isinstance(reader, keys.FROM_LINES):
             names.add(reader.line)
     if model.testers:
         names.add(model.testers.header.lower().encode())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.terms import CopyResult, Outcome
 from proxy.traffic import again
 from proxy.traffic.ending import Kept, PairDraft
-from proxy.traffic.recording import OK, answered, record
+from proxy.traffic.recording import answered, record
 from proxy.traffic.rewriting import CopyText
 from proxy.wire import AnswerHead, encode, last
 
@@ -126,8 +126,9 @@ class Copy:
         self._mirror.deadlines.discard(self)
 
     def connect_failed(self, upstream: Upstream, detail: str) -> None:
-        upstream.judge(Outcome.UPSTREAM_CONNECT.value, perf_counter_ns())
-        self._record(Outcome.UPSTREAM_CONNECT.value, perf_counter_ns())
+        now = perf_counter_ns()
+        upstream.judge(again.CONNECT, now)
+        self._record(again.CONNECT, now)
         self.give_up(CONNECT)
 
     def connect_impossible(self, detail: str) -> None:
@@ -221,20 +222,18 @@ class Copy:
         self._status = head.status
         if self._kept is not None:
             self._kept.head = head
-        for piece in pieces:
-            self._bytes_out += len(piece)
-        if self._kept is not None:
-            self._kept.keep(pieces)
-        if complete:
-            self._end(OK if head.status < 400 else answered(head.status), now)
+        self._take(pieces, complete, now)
 
     def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
+        self._take(pieces, complete, perf_counter_ns())
+
+    def _take(self, pieces: list[bytes], complete: bool, now: int) -> None:
         for piece in pieces:
             self._bytes_out += len(piece)
         if self._kept is not None:
             self._kept.keep(pieces)
         if complete:
-            self._end(answered(self._status), perf_counter_ns())
+            self._end(answered(self._status), now)
 
     def failed(self, outcome: str, detail: str, *, untouched: bool) -> None:
         upstream = self._upstream
@@ -279,9 +278,7 @@ class Copy:
         if not self._complete and self._connection is not None:
             self._connection.spoil()  # it answered before it was sent everything
         if self._upstream is not None:
-            health = self._upstream.health
-            if outcome is not OK or health.streak or not health.well:
-                self._upstream.judge(outcome, now)
+            self._upstream.judge(outcome, now)
         self._record(outcome, now)
         self._leave(SENT)
 

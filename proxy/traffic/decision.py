@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from proxy.traffic.rewriting import CopyText
 
 _NONE: Final[list[bytes]] = []
-#: A tuple: ``HeaderKey | CookieKey`` would be made anew for every request.
-_FROM_LINES: Final = (keys.HeaderKey, keys.CookieKey)
 
 
 class Prepared:
@@ -50,7 +48,7 @@ def read(reader: keys.Reader, head: RequestHead, cut: bytes, body: bytes | None)
 
     ``cut`` is the value that was cut out of the head.
     """
-    if isinstance(reader, _FROM_LINES):
+    if isinstance(reader, keys.FROM_LINES):
         if reader.line == head.cut:
             return reader.read([cut])
         wanted = head.wanted
@@ -106,7 +104,7 @@ def _segments(
 
 def _varies(reader: keys.Reader, head: RequestHead) -> bool:
     """Whether requests with the same head may have different values for ``reader``."""
-    if isinstance(reader, _FROM_LINES):
+    if isinstance(reader, keys.FROM_LINES):
         return reader.line == head.cut
     return isinstance(reader, keys.JsonKey)
 

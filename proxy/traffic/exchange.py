@@ -17,8 +17,8 @@ from proxy.traffic import admission, again, ending, uploading, waiting
 from proxy.traffic.again import CONNECT
 from proxy.traffic.decision import Prepared, decide
 from proxy.traffic.ending import OVERLOAD
-from proxy.traffic.forward import TIMEOUT
-from proxy.traffic.recording import OK, UPSTREAM_5XX, answered, record, upstream_failed
+from proxy.traffic.forward import NO_LINES, TIMEOUT
+from proxy.traffic.recording import UPSTREAM_5XX, answered, record, upstream_failed
 from proxy.wire import AnswerHead, RequestHead, encode, framed, last
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from proxy.traffic.pools import UpstreamPool
     from proxy.traffic.upstreams import Upstream
 
-_NO_LINES: Final[list[bytes]] = []
 #: From so many bytes on it costs less to hand the parts over than to copy them into one.
 LARGE: Final = 65_536
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -81,7 +80,7 @@ class Exchange:
         self.connection: UpstreamConnection | None = None
         self.held: list[bytes] | None = None  # body waiting for room or for the decision
         self.pending: list[bytes] | None = None  # body waiting for a connection
-        self.trailers = _NO_LINES
+        self.trailers = NO_LINES
         self._framed = False  # the answer's body goes out in chunks
         self._ends = False  # its body ends with the caller's connection
         self.paused = False  # the caller takes no more for now
@@ -282,7 +281,7 @@ class Exchange:
         if self.live is not None:
             self.live.keep(pieces)
         if complete:
-            self._finish(OK if self.status < 400 else answered(self.status), now)
+            self._finish(answered(self.status), now)
             self.caller.finished(self.close, now)
         elif not self.paused:
             connection.extend(now + route.idle)
@@ -375,12 +374,11 @@ class Exchange:
         if upstream is not None:
             self.upstream = None
             upstream.in_flight -= 1
-            health = upstream.health
-            if outcome is not OK or health.streak or not health.well:
-                upstream.judge(outcome, now)
+            upstream.judge(outcome, now)
         if self.paused and self.connection is not None:
             self.connection.transport.resume_reading()
         self.connection = None
+        self.kept = None  # a copy that is still under way knows us, and would hold it in memory
         assert route is not None
         if arm is not None:
             if not self.fallback:

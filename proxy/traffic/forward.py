@@ -27,7 +27,7 @@ _HEAD_BYTES: Final = 65_536
 _LAST_READS: Final = 16
 _INTERIM_ANSWERS: Final = 16  # 1xx for one request (RFC 9110 15.2 sets no bound; a flood is one)
 _BOOK: Final = AnswerBook()
-_NO_LINES: Final[list[bytes]] = []
+NO_LINES: Final[list[bytes]] = []
 _LOG: Final = logging.getLogger(__name__)
 PROTOCOL: Final = Outcome.UPSTREAM_PROTOCOL.value
 RESET: Final = Outcome.UPSTREAM_RESET.value
@@ -261,16 +261,6 @@ class UpstreamConnection(asyncio.Protocol):
         at = end + 4
         if head.status < 200:
             self._read_interim(head, data[at:])
-        elif at + head.length == len(data):  # all of it in one read, as most answers are
-            sink, now = self.sink, perf_counter_ns()
-            assert sink is not None
-            if head.close:
-                self._keep = False
-            self._phase = _IDLE
-            self.sink = None
-            self.deadline = NEVER
-            sink.answer(head, [data[at:]] if head.length else [], True, _NO_LINES, now)
-            self._let_go(now)
         else:
             self._read_final(head, data, at)
 
@@ -298,12 +288,12 @@ class UpstreamConnection(asyncio.Protocol):
             if left > 0:
                 self._phase = _FIXED
                 self._left = left
-                sink.answer(head, [data[at:]], False, _NO_LINES, now)
+                sink.answer(head, [data[at:]], False, NO_LINES, now)
                 return
             if left < 0:
-                self._keep = False
+                self._keep = False  # surplus bytes: never the next caller's answer
             self._done()
-            sink.answer(head, [data[at : at + length]] if length else [], True, _NO_LINES, now)
+            sink.answer(head, [data[at : at + length]] if length else [], True, NO_LINES, now)
             self._let_go(now)
         elif length == CHUNKED:
             self._phase = _CHUNKS
@@ -312,7 +302,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             assert length == UNTIL_CLOSE
             self._phase = _REST
-            sink.answer(head, [data[at:]], False, _NO_LINES, now)
+            sink.answer(head, [data[at:]], False, NO_LINES, now)
 
     def _read_fixed(self, data: bytes) -> None:
         left = self._left - len(data)
@@ -362,15 +352,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _let_go(self, now: int) -> None:
         """Back to the pool, unless the sink or the upstream wants it closed."""
-        pool = self.pool
         if self._phase is not _IDLE or self.transport.is_closing():
             return
-        if not self._keep or self._full:
+        if self._keep and not self._full:
+            self.pool.free(self, now)
+        else:
             # What is still unsent belongs to a request that has its answer: nobody reads it.
-            self.discard()
-        elif pool.waiting:
-            pool.hand_on(self, now)
-        elif not pool.release(self, now):
             self.discard()
 
     def spoil(self) -> None:

@@ -139,14 +139,10 @@ class UpstreamPool(Pool["UpstreamConnection", Waiter]):
 
     def free(self, connection: UpstreamConnection, now: int) -> None:
         """A connection without an exchange: to the next who waits, else it is kept."""
-        if self.waiting:
-            self.hand_on(connection, now)
-        elif not self.release(connection, now):
-            connection.discard()
-
-    def hand_on(self, connection: UpstreamConnection, now: int) -> None:
-        """A connection without an exchange, to whoever waits for one."""
-        if self.keeps(connection, now) and not connection.stale():
+        if not self.waiting:
+            if not self.release(connection, now):
+                connection.discard()
+        elif self.keeps(connection, now) and not connection.stale():
             waiter = self.waiting.popleft()
             waiter.waiting = None
             waiter.connected(connection)

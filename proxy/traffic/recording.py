@@ -17,7 +17,8 @@ OK: Final = Outcome.OK.value
 UPSTREAM_4XX: Final = Outcome.UPSTREAM_4XX.value
 UPSTREAM_5XX: Final = Outcome.UPSTREAM_5XX.value
 _ANSWERED: Final = frozenset((OK, UPSTREAM_4XX, UPSTREAM_5XX))
-_GOOD: Final = frozenset((OK, UPSTREAM_4XX))
+#: What speaks for an endpoint: it answered, and not with a fault of its own.
+GOOD: Final = frozenset((OK, UPSTREAM_4XX))
 _UPSTREAM_FAILED: Final = frozenset(
     outcome.value
     for outcome in (
@@ -38,11 +39,6 @@ _LOG_BYTES: Final = 8 * 1024 * 1024  # of what callers make long: targets, ids, 
 def answered(status: int) -> str:
     """The outcome of an exchange that the upstream answered whole."""
     return OK if status < 400 else UPSTREAM_4XX if status < 500 else UPSTREAM_5XX
-
-
-def good(outcome: str) -> bool:
-    """Whether the outcome speaks for the endpoint: it answered, and not with a fault of its own."""
-    return outcome in _GOOD
 
 
 def upstream_failed(outcome: str) -> bool:
@@ -86,7 +82,7 @@ class Series:
         if outcome in _ANSWERED:
             add_counts(tally.first_byte, {bucket(first_byte): 1})
             add_counts(tally.total, {bucket(total): 1})
-        if outcome in _GOOD:
+        if outcome in GOOD:
             tally.streak = 0
         elif outcome in _UPSTREAM_FAILED:
             tally.streak += 1

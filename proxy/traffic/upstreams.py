@@ -13,7 +13,7 @@ from proxy.measure.tally import EndpointState
 from proxy.routing.health import EndpointHealth, choose
 from proxy.routing.plan import Endpoint, VersionPlan
 from proxy.traffic.pools import UpstreamPool, Waiter
-from proxy.traffic.recording import OK, good, upstream_failed
+from proxy.traffic.recording import GOOD, upstream_failed
 
 
 class Place(NamedTuple):
@@ -105,7 +105,7 @@ class Upstream:
     def judge(self, outcome: str, now: int) -> None:
         """What an exchange says of the endpoint's health."""
         health = self.health
-        if outcome is OK or good(outcome):
+        if outcome in GOOD:
             if health.streak or not health.well:
                 health.succeeded(now / 1e9)
         elif upstream_failed(outcome):

@@ -163,5 +163,6 @@ async def test_a_control_line_out_of_step_is_lost(data: bytes) -> None:
     line: Control[Any] = Control(ours, control.to_parent, ear.message, ear.end)
     theirs.sendall(data)
     await ear.until(lost=1)
+    assert ear.heard == []
     theirs.close()
     line.close()

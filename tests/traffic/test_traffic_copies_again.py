@@ -104,6 +104,18 @@ def test_what_is_kept_to_be_sent_again_counts(stage: Stage) -> None:
     assert scene.plane.report().copies_bytes == 0
 
 
+def test_a_live_request_that_has_ended_holds_no_body_for_its_copy(stage: Stage) -> None:
+    """A hung shadow's copies have been sent: only what their bound counts stays in memory."""
+    scene = stage(model(shadows=(shadow(),)))
+    warm(scene)
+    whole = b"x" * 200_000
+    copied(scene, post(whole))
+    sent = scene["3"].link.protocol.sink
+    assert sent._exchange.kept is None
+    assert sent._unsent is None
+    assert scene.plane.report().copies_bytes == 0
+
+
 def test_the_bytes_are_right_after_a_second_try(stage: Stage) -> None:
     scene = stage(model(shadows=(shadow(),), safe_to_repeat=True))
     warm(scene)
