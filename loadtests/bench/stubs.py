@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
+from demo.processes import free_ports
 from loadtests.bench import processes
 from loadtests.bench.peers import nginx
-from loadtests.bench.processes import Cores, free_ports
+from loadtests.bench.processes import Cores
 from loadtests.bench.works import ANSWER_BYTES, SEEN, Behind, Shadow, Upstreams, Work
 
 
@@ -41,7 +42,7 @@ def parse_seen(said: str) -> int:
 @contextlib.contextmanager
 def running(folder: Path, cores: Cores, own: bool = False) -> Iterator[Stubs]:
     """All stubs, on the cores of the load.  ``own``: without nginx even if it is there."""
-    ports = free_ports(8)
+    ports = free_ports([0] * 8)
     quick, rich = Upstreams(*ports[:3]), Upstreams(*ports[3:6])
     slow, hung = ports[6:]
     with contextlib.ExitStack() as stack:

@@ -19,7 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-from loadtests.bench import kernel, places, processes, wrk
+from demo.places import ROOT
+from demo.processes import free_ports
+from loadtests.bench import kernel, processes, wrk
 from loadtests.bench.errors import BenchError
 from loadtests.bench.generator import Found, Spec
 from loadtests.bench.peers import Peer
@@ -87,7 +89,7 @@ class Visit:
                 [*words, msgspec.json.encode(spec).decode()],
                 capture_output=True,
                 text=True,
-                cwd=places.ROOT,
+                cwd=ROOT,
                 check=False,
             )
         if done.returncode:
@@ -207,7 +209,7 @@ def visit(contender: Contender, peer: Peer | None, place: Place) -> Iterator[Vis
     folder = place.folder / peer.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (port,) = processes.free_ports(1)
+    (port,) = free_ports([0])
     command = peer.command(contender.work, folder, port, upstreams)
     with processes.running(peer.name, command, folder, place.cores.proxy) as child:
         processes.wait_listening(child, port)

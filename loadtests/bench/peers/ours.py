@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from loadtests.bench.processes import free_ports
+from demo.processes import free_ports
 from loadtests.bench.works import (
     CANARY_PERCENT,
     CUSTOMER_HEADER,
@@ -75,7 +75,7 @@ class Pointsman:
 
     def command(self, work: Work, folder: Path, port: int, upstreams: Upstreams) -> list[str]:
         file = folder / "pointsman.yaml"
-        (admin,) = free_ports(1)
+        (admin,) = free_ports([0])
         file.write_text(yaml.safe_dump(config(work, port, admin, upstreams)))
         # The command beside this Python: the one that is measured is the one that is installed.
         return [sys.executable, "-m", "proxy", "serve", "--config", str(file)]
