@@ -64,7 +64,13 @@ def measure(console: Console, options: Options, peers: dict[str, Peer], cores: C
     """All that was asked for, with progress on the way."""
     folder = places.run(options.out)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise BenchError(
+            f"--out: found {told(options.out)}, where nothing can be written ({error.strerror}); "
+            "allowed is a folder of yours"
+        ) from None
     results = Results()
     total = rounds.visits(options.groups, peers, options.rounds) + (2 if options.alone else 0)
     columns = (BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(),

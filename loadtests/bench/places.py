@@ -15,5 +15,8 @@ OUT: Final = HOME / "out"  # results; kept
 
 
 def run(out: Path) -> Path:
-    """Where configs and logs are, made afresh by every run: beside its results."""
-    return out.absolute().parent / "run"
+    """Where configs and logs are, made afresh by every run: inside its results.
+
+    Whatever folder somebody names for those, nothing of theirs has this name.
+    """
+    return out.absolute() / ".pointsman-run"

@@ -40,3 +40,21 @@ def test_it_measures_ours_and_a_plain_proxy(tmp_path: Path) -> None:
             assert figures["cpu_us"]["0"] > 0
     assert found["mirror", "pointsman"]["copies_percent"]["0"] > 0
     assert found["steady", "direct"]["p50_us"]["0"] > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")
+def test_a_results_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "run").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtests.bench", "--rows", "split", "--peers", "pointsman",
+         "--own-load", "--no-plane", "--out", str(tmp_path / "file" / "out")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "--out: found" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+    assert (tmp_path / "run").is_dir()
