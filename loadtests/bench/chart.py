@@ -17,7 +17,8 @@ _OURS: Final = "#1f9d82"
 _THEIRS: Final = "#3f6fa8"
 _WIDTH: Final = 900
 _LEFT: Final = 110
-_RIGHT: Final = 190
+_RIGHT: Final = 230  # room for the longest words behind a bar
+_SPAN: Final = _WIDTH - _LEFT - _RIGHT
 _BAR: Final = 18
 _STEP: Final = 26
 _HEAD: Final = 46
@@ -78,8 +79,9 @@ def draw(results: Results, path: Path, headline: str) -> None:
 
 
 def _panel(panel: Panel, found: list[tuple[str, Spread]], top: int) -> list[str]:
-    most = max(max(one.median for _, one in found), 1e-9)
-    scale = (_WIDTH - _LEFT - _RIGHT) / most
+    # An interval of noise may be ten times as long as any bar: it is cut, and ends in an arrow.
+    most = max(one.median for _, one in found)
+    scale = _SPAN / max(min(2 * most, max(one.high for _, one in found)), most, 1e-9)
     parts = [f'<text x="16" y="{top + 24}" font-weight="bold">{escape(panel.title)}</text>']
     for index, (peer, one) in enumerate(found):
         y = top + 34 + index * _STEP
@@ -90,8 +92,11 @@ def _panel(panel: Panel, found: list[tuple[str, Spread]], top: int) -> list[str]
 def _bar(peer: str, one: Spread, y: int, scale: float, unit: str) -> list[str]:
     middle = y + _BAR / 2
     width = max(1.0, one.median * scale)
-    low, high = (_LEFT + min(max(0.0, edge * scale), _WIDTH - _LEFT - _RIGHT + 20.0)
-                 for edge in (one.low, one.high))  # fmt: skip
+    low, high = (_LEFT + min(max(0.0, edge * scale), _SPAN) for edge in (one.low, one.high))
+    cut = one.high * scale > _SPAN + 0.1
+    end = f"M{high - 6:.1f} {y + 4}l6 {_BAR / 2 - 4}l-6 {_BAR / 2 - 4}" if cut else (
+        f"M{high:.1f} {y + 4}v{_BAR - 8}"
+    )  # fmt: skip
     decimals = 1 if one.median < 100 else 0
     said = (
         f"{one.median:,.{decimals}f} {unit} ({one.low:,.{decimals}f} to {one.high:,.{decimals}f})"
@@ -101,7 +106,7 @@ def _bar(peer: str, one: Spread, y: int, scale: float, unit: str) -> list[str]:
         f'<rect x="{_LEFT}" y="{y}" width="{width:.1f}" height="{_BAR}" rx="2" '
         f'fill="{_OURS if peer == OURS else _THEIRS}" fill-opacity="0.85"/>',
         f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {y + 4}v{_BAR - 8}'
-        f'M{high:.1f} {y + 4}v{_BAR - 8}" stroke="{_INK}" stroke-width="1.2" fill="none"/>',
+        f'{end}" stroke="{_INK}" stroke-width="1.2" fill="none"/>',
         f'<text x="{max(high, _LEFT + width) + 8:.1f}" y="{middle + 4.5}" fill="{_PALE}">'
         f"{escape(said)}</text>",
     ]
