@@ -16,7 +16,7 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
-from demo import data, keep, replay, servers, show, story, summary
+from demo import data, keep, replay, servers, show, story, summary, truth
 from demo.data import Customer
 from demo.desk import Desk
 from demo.errors import DemoError
@@ -81,7 +81,7 @@ async def play(out: Console, stay: bool) -> int:
     keep.clear()
     fleet = servers.plan_fleet()
     try:
-        with show.step(out, "starting three model servers"):
+        with show.step(out, "starting five model servers"):
             await servers.start_model_servers(fleet)
             await servers.warm(fleet, crowd)
         with show.step(out, "starting pointsman in front of them"):
@@ -104,13 +104,15 @@ async def _tell(out: Console, fleet: Fleet, crowd: list[Customer]) -> bool:
         )
     callers = replay.Replay(url, crowd, story.RATE, story.SEED)
     board = show.Board(out, callers.exchanges)
+    approvals = truth.Approvals(fleet.admin, callers.exchanges)
     async with Desk(fleet.admin) as admin:
-        stage = story.Stage(fleet, admin, callers)
+        stage = story.Stage(fleet, admin, callers, crowd)
         before = await stage.count()
-        async with story.running(callers), board.shown():
+        async with approvals.told(), story.running(callers), board.shown():
             async for played in stage.play():
                 board.begin(played)
         stage.told.counted = (await stage.count()).since(before)
+        stage.told.approvals = (approvals.sent, approvals.accepted)
     found = summary.summarise(
         summary.Seen(callers.exchanges, stage.told, keep.witness(), pairs, measures())
     )

@@ -29,6 +29,7 @@ class Customer:
     id: str
     age_band: str
     education: str
+    defaulted: bool  # what became of it in truth
     body: bytes  # an Open Inference Protocol v2 request for this customer's probability
 
 
@@ -73,6 +74,13 @@ def customers(limit: int) -> list[Customer]:
         return [_customer(json.loads(line)) for line, _ in zip(lines, range(limit), strict=False)]
 
 
+def columns() -> list[str]:
+    """The names of the features, in the order in which a request has them."""
+    found = json.loads(places.TRAINED.read_text())["columns"]
+    assert isinstance(found, list)
+    return found
+
+
 def _customer(row: dict[str, object]) -> Customer:
     features = row["features"]
     assert isinstance(features, list)
@@ -92,5 +100,6 @@ def _customer(row: dict[str, object]) -> Customer:
         id=str(row["id"]),
         age_band=str(row["age_band"]),
         education=str(row["education"]),
+        defaulted=bool(row["defaulted"]),
         body=json.dumps(request, separators=(",", ":")).encode(),
     )

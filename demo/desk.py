@@ -93,6 +93,11 @@ def latch(status: Status, model: str, version: str) -> dict[str, Any] | None:
     return None
 
 
+def findings(status: Status, model: str) -> list[dict[str, Any]]:
+    """What the judge last found about the canary: check, verdict, message and numbers of each."""
+    return [dict(one) for one in status["models"][model]["findings"]]
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """Counters of pointsman's metrics for one model, since its start."""

@@ -22,7 +22,9 @@ from demo.report import before_or_after
 
 _INK: Final = "#22313f"
 _PALE: Final = "#8795a1"
-_COLOUR: Final = {"1": "#3f6fa8", "2": "#1f9d82", "3": "#e07a2f"}
+_COLOUR: Final = {
+    "1": "#3f6fa8", "2": "#1f9d82", "3": "#e07a2f", "4": "#8a5bb5", "5": "#b0872f",
+}  # fmt: skip
 _BAD: Final = "#c8283c"
 _SLOT: Final = 1.0  # seconds over which a share is taken; a slot lies within one act
 _ZOOM: Final = (-2.5, 2.5)  # seconds around the revert
@@ -54,6 +56,11 @@ class Run:
     @property
     def reverted(self) -> float | None:
         return None if self.revert is None else float(self.revert["at"]) - self.start
+
+    @property
+    def reverts(self) -> list[float]:
+        """When each canary was reverted."""
+        return [row["at"] - self.start for row in self.summary["reverts"] if row["at"] is not None]
 
     @property
     def end(self) -> float:
@@ -125,13 +132,14 @@ def _acts(panel: Any, run: Run, titled: bool) -> None:
                 weight="bold",
                 color=_INK,
             )
-    if run.reverted is not None:
-        panel.axvline(run.reverted, color=_BAD, linewidth=1.6, zorder=4)
+    for at in run.reverts:
+        panel.axvline(at, color=_BAD, linewidth=1.6, zorder=4)
     panel.set_xlim(0, run.end)
 
 
 def _latency(panel: Any, run: Run) -> None:
-    for version, arm, size in (("1", "stable", 3), ("2", "canary", 9), ("3", "canary", 9)):
+    for version in _COLOUR:
+        arm, size = ("stable", 3) if version == "1" else ("canary", 9)
         mine = [
             row
             for row in run.requests
@@ -140,7 +148,7 @@ def _latency(panel: Any, run: Run) -> None:
         _dots(panel, run, mine, f"v{version} ({arm})", s=size, color=_COLOUR[version],
               alpha=0.35 if version == "1" else 0.85, linewidths=0)  # fmt: skip
     saved = [row for row in run.requests if row["fallback"] and row["status"] == "200"]
-    _dots(panel, run, saved, "v3 failed, answered by v1", s=34, marker="o",
+    _dots(panel, run, saved, "canary failed, answered by v1", s=34, marker="o",
           facecolors="none", edgecolors=_BAD, linewidths=1.3)  # fmt: skip
     hurt = [row for row in run.requests if row["status"] != "200"]
     _dots(panel, run, hurt, "bad answer", s=40, marker="x", color=_BAD)
@@ -169,9 +177,11 @@ def _share(panel: Any, run: Run) -> None:
             dropped = sum(found["dropped"].values())
             said = f"v{act['shadow']} got {found['sent']:,} copies\n{dropped:,} dropped"
             _say(panel, act, said)
-    if run.reverted is not None:
-        panel.annotate("reverted", (run.reverted, 0.17), xytext=(6, 0), color=_BAD, weight="bold",
-                       textcoords="offset points")  # fmt: skip
+    for row in run.summary["reverts"]:
+        if row["at"] is not None:
+            panel.annotate(f"reverted:\n{row['reason']}", (row["at"] - run.start, 0.17),
+                           xytext=(5, 0), textcoords="offset points", color=_BAD, weight="bold",
+                           fontsize=9, va="center")  # fmt: skip
     panel.set_ylim(0, 0.34)
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     panel.set_title(

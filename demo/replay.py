@@ -7,6 +7,7 @@ from that moment, so that a slow answer cannot hide the waiting of those behind 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Sequence
@@ -35,6 +36,8 @@ class Exchange:
     version: str
     fallback: str  # "VERSION; REASON" when stable answered for a canary that failed, else ""
     seconds: float  # from when it was due to the last byte
+    request_id: str = ""
+    score: float | None = None  # the probability of default that was answered
 
     @property
     def good(self) -> bool:
@@ -109,7 +112,7 @@ class Replay:
     async def _send(self, session: aiohttp.ClientSession, due: float) -> None:
         customer = self._chance.choice(self._customers)
         act = self.act
-        status, arm, version, fallback = 0, "", "", ""
+        status, arm, version, fallback, request_id, body = 0, "", "", "", "", b""
         try:
             async with session.post(
                 self._url, data=customer.body, headers=headers(customer)
@@ -117,14 +120,26 @@ class Replay:
                 arm = answer.headers.get("x-model-arm", "")
                 version = answer.headers.get("x-model-version", "")
                 fallback = answer.headers.get("x-fallback", "")
-                await answer.read()
+                request_id = answer.headers.get("x-request-id", "")
+                body = await answer.read()
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError):
             status = 0
         seconds = time.time() - due
+        score = answered_score(body) if status == 200 else None
         self.exchanges.append(
-            Exchange(due, act, customer.id, status, arm, version, fallback, seconds)
+            Exchange(
+                due, act, customer.id, status, arm, version, fallback, seconds, request_id, score
+            )
         )
+
+
+def answered_score(body: bytes) -> float | None:
+    """The probability of default in an answer; None when it has none."""
+    try:
+        return float(json.loads(body)["outputs"][0]["data"][-1])
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 async def interleaved(

@@ -26,6 +26,8 @@ def tables(summary: Summary) -> list[Table]:
         _added(summary),
         _shadow(summary),
         _revert(summary),
+        _reverts(summary),
+        _segments(summary),
         _customers(summary),
         _versions(summary),
     ]
@@ -89,7 +91,10 @@ def _shares(summary: Summary) -> Table:
         if row["version"]
     ]
     head = ["act", "canary", "asked", "by customers", "by requests", "customers", "requests"]
-    note = "Act 4 is counted until the revert. In act 5 the file asks, and the revert refuses."
+    note = (
+        "Acts 4, 6 and 7 are counted until the revert. In act 5 the file asks, and the revert "
+        "refuses."
+    )
     return Table("Share of the canary, asked and realised", head, rows, note)
 
 
@@ -145,6 +150,51 @@ def _revert(summary: Summary) -> Table:
     return Table("Revert", ["", ""], rows, note)
 
 
+def _reverts(summary: Summary) -> Table:
+    rows = [
+        [
+            row["act"],
+            f"v{row['version']}",
+            row["reason"] or "not reverted",
+            "-" if row["seconds"] is None else f"{row['seconds']:.1f} s",
+            f"{row['customers']:,}",
+            f"{row['failed']:,}",
+            row["message"],
+        ]
+        for row in summary["reverts"]
+    ]
+    head = ["act", "canary", "guardrail", "after", "customers", "failures", "what the judge said"]
+    note = "Customers are those whom the canary decided for until then; stable answered failures."
+    return Table("What the judge reverted", head, rows, note)
+
+
+def _segments(summary: Summary) -> Table:
+    rows = [
+        [
+            f"v{row['version']}",
+            finding["check"],
+            finding["verdict"].replace("_", " "),
+            *(_number(finding["numbers"].get(name)) for name in _EVIDENCE),
+        ]
+        for row in summary["reverts"]
+        for finding in row["findings"]
+        if "e_value" in finding["numbers"]
+    ]
+    head = ["canary", "guardrail", "verdict", "in the canary", "in stable", "e-value", "needed"]
+    note = (
+        "Customers with the event, by arm. A guardrail trips when its e-value reaches what is "
+        "needed, however often anyone looks."
+    )
+    return Table("The guardrails when each canary was reverted", head, rows, note)
+
+
+_EVIDENCE = ("canary_events", "stable_events", "e_value", "needed")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _customers(summary: Summary) -> Table:
     found = summary["customers"]
     why = ", ".join(f"{n:,} {reason}" for reason, n in found["saved_by_reason"].items())
@@ -158,7 +208,7 @@ def _customers(summary: Summary) -> Table:
             why,
         ],
     ]
-    note = "v3 may be repeated safely, so stable answered for it when it failed."
+    note = "The model may be repeated safely, so stable answered when a canary failed."
     return Table("Customers", ["", "customers", "requests", "why"], rows, note)
 
 

@@ -1,8 +1,8 @@
-"""Version 3 as an MLServer runtime: well at first, then failing and slow.
+"""The versions that fail, as MLServer runtimes; they run inside a model server.
 
-Runs inside a model server.  It is its own witness: one JSON line per request, with the wall
-clock at arrival and the fate that it chose, so that the time of the last canary request does
-not rest on what pointsman says about itself.
+Version 3 is its own witness: one JSON line per request, with the wall clock at arrival and the
+fate that it chose, so that the time of the last canary request does not rest on what pointsman
+says about itself.
 """
 # mypy: disable-error-code="import-not-found, import-untyped"
 
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mlserver.codecs import NumpyCodec
 from mlserver.errors import MLServerError
 from mlserver_sklearn import SKLearnModel
 
@@ -47,4 +48,25 @@ class FadingModel(SKLearnModel):  # type: ignore[misc]
             raise MLServerError("feature store: no connections left", status_code=500)
         if fate is Fate.SLOW:
             await asyncio.sleep(self._slow_by)
+        return await super().predict(payload)
+
+
+class FailsTheYoung(SKLearnModel):  # type: ignore[misc]
+    """A scikit-learn model that cannot read every third young customer's row.
+
+    ``parameters.extra`` of its settings: the ``column`` of the age, and the age ``under`` which
+    a customer is young.
+    """
+
+    async def load(self) -> bool:
+        extra = self.settings.parameters.extra
+        self._column, self._under = int(extra["column"]), float(extra["under"])
+        self._young = 0
+        return bool(await super().load())
+
+    async def predict(self, payload: Any) -> Any:
+        if NumpyCodec.decode_input(payload.inputs[0])[0][self._column] < self._under:
+            self._young += 1
+            if self._young % 3 == 0:
+                raise MLServerError("no such bucket: age 18-29", status_code=500)
         return await super().predict(payload)

@@ -1,4 +1,4 @@
-"""What the demo serves: three MLServer processes, and pointsman in front of them."""
+"""What the demo serves: five MLServer processes, and pointsman in front of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from demo import places, processes, replay, workfile
+from demo import data, places, processes, replay, workfile
 from demo.data import Customer
 from demo.errors import DemoError
 from demo.processes import Child
@@ -26,10 +26,16 @@ FADING: Final[dict[str, float]] = {
     "error_after": 0.15,
     "slow_by": 8.0,  # longer than any caller waits
 }
-_RUNTIME: Final = {
-    "1": "mlserver_sklearn.SKLearnModel",
-    "2": "mlserver_sklearn.SKLearnModel",
-    "3": "demo.runtime.FadingModel",
+#: Version 4 fails every third request of a customer younger than this.
+YOUNG_UNDER: Final = 30
+_SKLEARN: Final = "mlserver_sklearn.SKLearnModel"
+#: Of each version, its runtime and its model: 4 is 2 with a fault, 5 is 3 without its fault.
+_SERVED: Final = {
+    "1": (_SKLEARN, "v1"),
+    "2": (_SKLEARN, "v2"),
+    "3": ("demo.runtime.FadingModel", "v3"),
+    "4": ("demo.runtime.FailsTheYoung", "v2"),
+    "5": (_SKLEARN, "v3"),
 }
 #: One thread each: a server that takes every core would slow the others, and look like news.
 _ENV: Final = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(places.ROOT)}
@@ -71,7 +77,7 @@ def plan_fleet() -> Fleet:
 
 
 async def start_model_servers(fleet: Fleet) -> None:
-    """Start all three and wait until each answers for its model."""
+    """Start all and wait until each answers for its model."""
     for version, address in fleet.versions.items():
         fleet.children.append(await _start_version(version, int(address.rsplit(":", 1)[1])))
     await asyncio.gather(
@@ -83,10 +89,10 @@ async def start_model_servers(fleet: Fleet) -> None:
 
 
 async def warm(fleet: Fleet, crowd: Sequence[Customer]) -> None:
-    """A few predictions each for v1 and v2; v3 counts what it is asked, and warms itself."""
+    """A few predictions each; v3 counts what it is asked, and warms itself."""
     async with replay.client() as session:
-        for customer in crowd[:10]:
-            for version in ("1", "2"):
+        for customer in [one for one in crowd if one.age_band != "young"][:10]:
+            for version in ("1", "2", "4", "5"):
                 await replay.timed(session, fleet.versions[version] + INFER, customer)
 
 
@@ -112,12 +118,17 @@ def _server_settings(port: int, grpc_port: int) -> dict[str, Any]:
 
 
 def _model_settings(version: str) -> dict[str, Any]:
-    extra = {**FADING, "witness": str(places.WITNESS)} if version == "3" else {}
+    runtime, model = _SERVED[version]
+    extra: dict[str, Any] = {}
+    if version == "3":
+        extra = {**FADING, "witness": str(places.WITNESS)}
+    elif version == "4":
+        extra = {"column": data.columns().index("AGE"), "under": YOUNG_UNDER}
     return {
         "name": MODEL,
-        "implementation": _RUNTIME[version],
+        "implementation": runtime,
         "parameters": {
-            "uri": str(places.MODELS / f"v{version}.joblib"),
+            "uri": str(places.MODELS / f"{model}.joblib"),
             "version": version,
             "extra": extra,
         },

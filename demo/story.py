@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from demo import desk, places, workfile
+from demo import desk, places, truth, workfile
+from demo.data import Customer
 from demo.desk import Desk
 from demo.errors import DemoError
 from demo.replay import Replay
@@ -25,7 +26,6 @@ SEED: Final = 5
 PAIRS: Final = 400  # interleaved requests for the proxy's own added latency
 _CHANGE_WITHIN: Final = 10.0
 _REVERT_WITHIN: Final = 40.0
-_REVERT_EXPECTED: Final = 7.0
 #: The status says which plan a worker was given; it needs a moment to read it.
 _SETTLED: Final = 0.1
 _REPORTS_WITHIN: Final = 0.8
@@ -41,11 +41,12 @@ class Act:
     seconds: float
     canary: tuple[str, float] | None = None  # version and percentage in the file
     shadow: str | None = None
+    reverts: float = 0.0  # lasts until pointsman reverts the canary, about so long, and `seconds`
 
     @property
     def expected(self) -> float:
         """About how many seconds it takes, the wait for the revert included."""
-        return self.seconds + (_REVERT_EXPECTED if self.key == REVERT_ACT else 0.0)
+        return self.seconds + self.reverts
 
 
 ACTS: Final = (
@@ -53,13 +54,19 @@ ACTS: Final = (
     Act("2", "v2 gets a copy of every request, as a shadow", "v2 as shadow", 10, shadow="2"),
     Act("3a", "v2 decides for 5 % of customers", "v2 canary, 5 %", 12, canary=("2", 5.0)),
     Act("3b", "v2 decides for 10 % of customers", "v2 canary, 10 %", 10, canary=("2", 10.0)),
-    Act("4", "v3 decides for 10 %, and goes bad", "v3 canary, 10 %", 4, canary=("3", 10.0)),
-    Act(
-        "5", "the file asks 25 % for v3: the revert holds", "v3 asked, 25 %", 5, canary=("3", 25.0)
-    ),
+    Act("4", "v3 decides for 10 %, and goes bad", "v3, 10 %", 4, canary=("3", 10.0), reverts=7),
+    Act("5", "the file asks 25 % for v3: the revert holds", "v3, 25 %", 4, canary=("3", 25.0)),
+    Act("6", "v4 fails young customers only", "v4, 20 %", 3, canary=("4", 20.0), reverts=5),
+    Act("7", "v5 never fails, and approves too few", "v5, 20 %", 3, canary=("5", 20.0), reverts=8),
+    Act("8", "the truth about act 3 comes in, from a file", "labels", 4),
 )
 BAD: Final = "3"  # the version that is to be reverted
-REVERT_ACT: Final = "4"  # lasts until the revert, and its seconds more
+REVERT_ACT: Final = "4"
+YOUNG_ACT: Final = "6"
+KPI_ACT: Final = "7"
+LABEL_ACT: Final = "8"
+#: The acts whose predictions get their labels, long after they were made.
+LABELLED: Final = ("3a", "3b")
 
 
 @dataclass(slots=True)
@@ -78,7 +85,10 @@ class Told:
     """All that was seen, for the summary to count."""
 
     played: list[Played] = field(default_factory=list)
-    latch: dict[str, Any] | None = None
+    latches: dict[str, dict[str, Any]] = field(default_factory=dict)  # by version
+    findings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by version, then
+    labels: truth.Imported | None = None
+    approvals: tuple[int, int] = (0, 0)  # told to pointsman, and taken by it
     shadow_latency: dict[str, float] = field(default_factory=dict)
     counted: desk.Counted | None = None
 
@@ -86,8 +96,11 @@ class Told:
 class Stage:
     """Plays the acts on what runs: edits the file, watches the desk, tells the callers."""
 
-    def __init__(self, fleet: Fleet, admin: Desk, replay: Replay) -> None:
+    def __init__(
+        self, fleet: Fleet, admin: Desk, replay: Replay, customers: Sequence[Customer]
+    ) -> None:
         self.told = Told()
+        self._customers = customers
         self._fleet = fleet
         self._admin = admin
         self._replay = replay
@@ -111,8 +124,11 @@ class Stage:
         return desk.counted(await self._admin.metrics(), MODEL)
 
     async def _play(self, act: Act) -> None:
-        if act.key == REVERT_ACT:
-            await self._until_reverted()
+        if act.reverts and act.canary is not None:
+            await self._until_reverted(act.canary[0])
+        if act.key == LABEL_ACT:
+            labelled = [one for one in self._replay.exchanges if one.act in LABELLED]
+            self.told.labels = await truth.bring(self._fleet.admin, labelled, self._customers)
         await self._let(act.seconds)
         if act.shadow is not None:
             self.told.shadow_latency = _latency(await self._admin.status(), act.shadow)
@@ -141,13 +157,15 @@ class Stage:
             + (f"the edit was refused: {refused}" if refused else "no error was reported")
         )
 
-    async def _until_reverted(self) -> None:
+    async def _until_reverted(self, version: str) -> None:
         status = await self._admin.until(
-            lambda now: desk.latch(now, MODEL, BAD) is not None, _REVERT_WITHIN
+            lambda now: desk.latch(now, MODEL, version) is not None, _REVERT_WITHIN
         )
         self._fleet.must_run()
-        if status is not None:
-            self.told.latch = desk.latch(status, MODEL, BAD)
+        latch = None if status is None else desk.latch(status, MODEL, version)
+        if status is not None and latch is not None:
+            self.told.latches[version] = latch
+            self.told.findings[version] = desk.findings(status, MODEL)
 
     async def _let(self, seconds: float) -> None:
         """Time passes; raises DemoError when a child ends meanwhile."""

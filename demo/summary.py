@@ -1,4 +1,4 @@
-"""From what was seen to what it means: pure arithmetic, and the list of what must be true.
+"""From what was seen to what it means: pure arithmetic.
 
 Times are in seconds, shares run from 0 to 1.  The result is plain data that JSON can hold.
 """
@@ -11,26 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from demo import checks
 from demo.replay import Exchange
-from demo.report import before_or_after, percent
-from demo.story import ACTS, BAD, RATE, REVERT_ACT, Act, Played, Told
+from demo.story import ACTS, BAD, RATE, Act, Played, Told
 
-#: A realised share may miss the asked one by this many standard deviations of a fair draw.
-_DEVIATIONS: Final = 4.0
-#: The promise is 100 ms in the workers; a caller's request may be on its way a little longer.
-LAST_CANARY_WITHIN: Final = 0.5
 #: A request that was due so shortly before the revert may have been decided after it.
 _UNDER_WAY: Final = 0.2
 _QUANTILES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that the story promised, whether it held, and what was found."""
-
-    name: str
-    held: bool
-    found: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +52,13 @@ def summarise(seen: Seen) -> dict[str, Any]:
         "shares": [share(played.act, _of(played.act, seen)) for played in seen.told.played],
         "added_latency": added_latency(seen.pairs),
         "shadow": _shadow(seen.told),
-        "revert": revert(seen.told.latch, seen.witness),
+        "revert": revert(seen.told.latches.get(BAD), seen.witness),
+        "reverts": [_reverted(act, seen) for act in ACTS if act.reverts],
+        "feedback": _feedback(seen.told),
         "customers": customers(seen.exchanges),
         "versions": seen.versions,
     }
-    found = checks(summary, seen)
+    found = checks.checks(summary, seen)
     summary["happened"] = all(check.held for check in found)
     summary["checks"] = [
         {"name": check.name, "held": check.held, "found": check.found} for check in found
@@ -122,8 +111,8 @@ def _arm(group: list[Exchange]) -> dict[str, Any]:
 def _of(act: Act, seen: Seen) -> list[Exchange]:
     """The act's exchanges under the split that it asked for, so only those before the revert."""
     mine = [exchange for exchange in seen.exchanges if exchange.act == act.key]
-    latch = seen.told.latch
-    if act.key == REVERT_ACT and latch is not None:
+    latch = seen.told.latches.get(act.canary[0]) if act.reverts and act.canary else None
+    if latch is not None:
         return [exchange for exchange in mine if exchange.at < latch["at"] - _UNDER_WAY]
     return mine
 
@@ -144,14 +133,6 @@ def share(act: Act, mine: Sequence[Exchange]) -> dict[str, Any]:
         "requests": len(mine),
         "of_both_arms": len(both),
     }
-
-
-def is_fair(realised: float, asked: float, customers: int) -> bool:
-    """Whether a share over so many customers is what a fair draw gives (4 deviations)."""
-    if not customers:
-        return False
-    deviation = math.sqrt(asked * (1 - asked) / customers)
-    return abs(realised - asked) <= _DEVIATIONS * deviation
 
 
 def added_latency(pairs: Sequence[tuple[float, float]]) -> dict[str, Any]:
@@ -210,6 +191,38 @@ def revert(
     }
 
 
+def _reverted(act: Act, seen: Seen) -> dict[str, Any]:
+    """What the judge said when it reverted this act's canary; no reason when it did not."""
+    assert act.canary is not None
+    version = act.canary[0]
+    latch = seen.told.latches.get(version)
+    mine = [e for e in _of(act, seen) if e.decided == "canary"]
+    began = next((played.began for played in seen.told.played if played.act is act), math.nan)
+    return {
+        "act": act.key,
+        "version": version,
+        "actor": latch["actor"] if latch else "",
+        "reason": latch["reason"] if latch else "",
+        "message": latch["message"] if latch else "",
+        "seconds": float(latch["at"]) - began if latch else None,
+        "at": float(latch["at"]) if latch else None,
+        "customers": len({exchange.customer for exchange in mine}),
+        "failed": sum(bool(exchange.fallback) for exchange in mine),
+        "findings": seen.told.findings.get(version, []),
+    }
+
+
+def _feedback(told: Told) -> dict[str, Any]:
+    sent, accepted = told.approvals
+    labels = told.labels
+    return {
+        "approvals_sent": sent,
+        "approvals_accepted": accepted,
+        "labels_sent": labels.sent if labels else 0,
+        "labels_said": labels.said if labels else {},
+    }
+
+
 def customers(exchanges: Sequence[Exchange]) -> dict[str, Any]:
     """Who got a bad answer, and who would have without the fallback."""
     hurt = [exchange for exchange in exchanges if not exchange.good]
@@ -223,110 +236,3 @@ def customers(exchanges: Sequence[Exchange]) -> dict[str, Any]:
         "saved_requests": len(saved),
         "saved_by_reason": dict(Counter(exchange.failure for exchange in saved)),
     }
-
-
-def sent_back(exchanges: Sequence[Exchange], smaller: str, larger: str) -> int:
-    """Customers of the canary in the act with the smaller share who were not in the larger."""
-    before = {e.customer for e in exchanges if e.act == smaller and e.decided == "canary"}
-    after = {e.customer for e in exchanges if e.act == larger and e.decided == "stable"}
-    return len(before & after)
-
-
-def checks(summary: Mapping[str, Any], seen: Seen) -> list[Check]:
-    """Everything that must be true for the story to have happened."""
-    return [
-        *_share_checks(summary["shares"]),
-        _sticky_check(summary["shares"], seen.exchanges),
-        _shadow_check(summary["shadow"]),
-        *_revert_checks(summary["revert"]),
-        _latch_check(seen.exchanges),
-        _customer_check(summary["customers"]),
-        _count_check(seen),
-    ]
-
-
-def _share_checks(shares: Sequence[Mapping[str, Any]]) -> list[Check]:
-    named = {act.key: act for act in ACTS if act.canary and act.canary[0] != BAD}
-    return [
-        Check(
-            f"v{row['version']} got its {row['asked'] * 100:g} %",
-            is_fair(row["by_customers"], row["asked"], row["customers"]),
-            f"{percent(row['by_customers'])} of {row['customers']:,} customers, "
-            f"{percent(row['by_requests'])} of {row['requests']:,} requests",
-        )
-        for row in shares
-        if row["act"] in named
-    ]
-
-
-def _sticky_check(shares: Sequence[Mapping[str, Any]], exchanges: Sequence[Exchange]) -> Check:
-    back = sent_back(exchanges, "3a", "3b")
-    both = sum(row["of_both_arms"] for row in shares)
-    return Check(
-        "every customer kept its arm",
-        not back and not both,
-        f"{both} saw both arms under one split, {back} were sent back when the share grew",
-    )
-
-
-def _shadow_check(shadows: Mapping[str, Any]) -> Check:
-    sent = shadows.get("2", {}).get("sent", 0)
-    dropped = sum(shadows.get("2", {}).get("dropped", {}).values())
-    return Check("v2 was mirrored", sent > dropped, f"{sent:,} copies sent, {dropped:,} dropped")
-
-
-def _revert_checks(found: Mapping[str, Any] | None) -> list[Check]:
-    if found is None:
-        return [Check("v3 was reverted", False, "no revert of v3 was seen")]
-    return [
-        Check(
-            "v3 was reverted by pointsman itself",
-            found["actor"] == "pointsman" and found["bad_requests"] > 0,
-            f"by {found['actor']}, for {found['reason']}: {found['message']}",
-        ),
-        Check(
-            f"no canary request later than {LAST_CANARY_WITHIN * 1000:.0f} ms after the trip",
-            found["trip_to_last"] <= LAST_CANARY_WITHIN,
-            f"the last one came {before_or_after(found['trip_to_last'])} the trip",
-        ),
-    ]
-
-
-def _latch_check(exchanges: Sequence[Exchange]) -> Check:
-    last = [exchange for exchange in exchanges if exchange.act == "5"]
-    given = sum(exchange.decided == "canary" for exchange in last)
-    return Check(
-        "editing the share gave nobody back to v3",
-        bool(last) and not given,
-        f"{given} of {len(last):,} requests after the edit",
-    )
-
-
-def _customer_check(found: Mapping[str, Any]) -> Check:
-    return Check(
-        "no customer got a bad answer",
-        found["hurt"] == 0 and found["seen"] > 0,
-        f"{found['hurt']} of {found['seen']:,} did; {found['saved']} would have without the "
-        f"fallback to stable",
-    )
-
-
-def _count_check(seen: Seen) -> Check:
-    """Both sides count decisions: a failed canary's request is the canary's, whoever answered."""
-    asked: Counter[str] = Counter()
-    for exchange in seen.exchanges:
-        asked[f"{exchange.decided} {exchange.decided_version}"] += 1
-    told = {
-        arm: sum(outcomes.values())
-        for arm, outcomes in (seen.told.counted.requests if seen.told.counted else {}).items()
-        if not arm.startswith("shadow")
-    }
-    differ = sorted(arm for arm in asked.keys() | told.keys() if asked[arm] != told.get(arm, 0))
-    found = "; ".join(
-        f"{arm}: callers {asked[arm]:,}, pointsman {told.get(arm, 0):,}" for arm in differ
-    )
-    return Check(
-        "pointsman counted what the callers counted",
-        bool(told) and not differ,
-        found or f"{sum(told.values()):,} requests, the same for every arm and version",
-    )

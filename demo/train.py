@@ -85,8 +85,11 @@ def measure(model: Any, features: Any, labels: Any) -> dict[str, float]:
     }
 
 
-def train(csv: Path, out: Path) -> dict[str, dict[str, float]]:
-    """Train, measure and write all three and the held-out customers; returns the measures."""
+def train(csv: Path, out: Path) -> dict[str, Any]:
+    """Train, measure and write all three and the held-out customers.
+
+    Returns the measures by version, and the names of the features in their order.
+    """
     import joblib
     from sklearn.model_selection import train_test_split
 
@@ -102,8 +105,9 @@ def train(csv: Path, out: Path) -> dict[str, dict[str, float]]:
         measures[name] = measure(model, held.to_numpy(), y_held)
         measures[name]["trained_in"] = time.perf_counter() - began
         joblib.dump(model, out / f"v{name}.joblib")
-    _write_customers(frame.loc[held.index], list(features.columns), out / "customers.jsonl")
-    return measures
+    columns = list(features.columns)
+    _write_customers(frame.loc[held.index], columns, out / "customers.jsonl")
+    return {"versions": measures, "columns": columns}
 
 
 def _write_customers(frame: Any, columns: list[str], path: Path) -> None:
@@ -113,6 +117,7 @@ def _write_customers(frame: Any, columns: list[str], path: Path) -> None:
                 "id": f"uci-{int(row['ID']):05d}",
                 "age_band": age_band(int(row["AGE"])),
                 "education": education(row),
+                "defaulted": bool(row[_LABEL]),
                 "features": [float(row[column]) for column in columns],
             }
             out.write(json.dumps(line) + "\n")
@@ -125,9 +130,9 @@ def main() -> None:
     parser.add_argument("--fingerprint", required=True, help="what the result is kept under")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    measures = train(given.csv, given.out)
+    made = train(given.csv, given.out)
     # Written last: a broken run leaves no mark, and the next one trains again.
-    mark = {"fingerprint": given.fingerprint, "versions": measures}
+    mark = {"fingerprint": given.fingerprint, **made}
     (given.out / "trained.json").write_text(json.dumps(mark, indent=2) + "\n")
 
 

@@ -109,14 +109,16 @@ def test_every_split_of_the_story_is_written_as_an_operator_would(tmp_path: Path
     assert config == workfile.load(places.CONFIG), "the file's own config was changed"
 
 
-def test_only_the_last_version_is_meant_to_fail() -> None:
+def test_three_versions_are_meant_to_be_reverted() -> None:
+    reverted = [act.canary[0] for act in ACTS if act.reverts and act.canary]
+    assert reverted == [story.BAD, "4", "5"]
     assert [act.key for act in ACTS if act.canary and act.canary[0] == story.BAD] == ["4", "5"]
 
 
 def test_ports_are_moved_and_nothing_else() -> None:
     config = workfile.load(places.CONFIG)
     wanted = workfile.ports(config, MODEL)
-    assert set(wanted) == {"listen", "admin", "1", "2", "3"}
+    assert set(wanted) == {"listen", "admin", "1", "2", "3", "4", "5"}
     moved = workfile.with_ports(config, MODEL, {name: port + 1 for name, port in wanted.items()})
     assert workfile.ports(moved, MODEL) == {name: port + 1 for name, port in wanted.items()}
     assert workfile.with_ports(moved, MODEL, wanted) == config

@@ -7,13 +7,14 @@ import json
 from typing import Any
 
 import pytest
-from demo_world import START, TRIP, canary, exchange, good_run, told
+from demo_world import START, TRIP, canary, exchange, finding, good_run, told
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo import report, summary
+from demo import checks, report, summary
 from demo.desk import Counted
 from demo.summary import Seen
+from demo.truth import Imported
 
 
 def broken(seen: Seen) -> list[str]:
@@ -60,14 +61,17 @@ def test_every_row_of_a_table_is_as_wide_as_its_head() -> None:
 
 
 def test_a_run_without_a_revert_did_not_happen() -> None:
-    seen = but(told=told(latch=None, counted=good_run().told.counted))
-    assert "v3 was reverted" in broken(seen)
+    seen = but(told=told(latches={}, counted=good_run().told.counted))
+    assert {
+        "v3 was reverted",
+        "v4 was reverted, and the judge knew for whom it failed",
+        "v5 was reverted for its approvals, though it never failed",
+    } <= set(broken(seen))
 
 
 def test_a_person_who_reverts_is_not_pointsman() -> None:
     seen = good_run()
-    assert seen.told.latch is not None
-    seen.told.latch["actor"] = "alice"
+    seen.told.latches["3"]["actor"] = "alice"
     assert broken(seen) == ["v3 was reverted by pointsman itself"]
 
 
@@ -110,7 +114,7 @@ def test_counts_that_differ_are_found_and_named() -> None:
     seen = but(exchanges=good_run().exchanges[1:])
     assert broken(seen) == ["pointsman counted what the callers counted"]
     check = summary.summarise(seen)["checks"][-1]
-    assert check["found"] == "stable 1: callers 1,149, pointsman 1,150"
+    assert check["found"] == "stable 1: callers 1,469, pointsman 1,470"
 
 
 def test_a_shadow_that_drops_more_than_it_sends_is_found() -> None:
@@ -149,7 +153,7 @@ def test_the_share_of_the_failing_version_ends_with_the_trip() -> None:
 
 
 def test_the_revert_s_times() -> None:
-    latch = told().latch
+    latch = told().latches["3"]
     witness = [(START, "good"), (TRIP - 0.5, "slow"), (TRIP - 0.3, "good"), (TRIP + 0.02, "error")]
     found = summary.revert(latch, [{"at": at, "fate": fate} for at, fate in witness])
     assert found is not None
@@ -190,4 +194,28 @@ def test_what_the_proxy_adds_is_the_difference_of_quantiles_and_the_median_diffe
     ],
 )
 def test_what_a_fair_share_is(realised: float, asked: float, customers: int, fair: bool) -> None:
-    assert summary.is_fair(realised, asked, customers) is fair
+    assert checks.is_fair(realised, asked, customers) is fair
+
+
+def test_a_revert_for_everybody_is_not_one_for_the_young() -> None:
+    seen = good_run()
+    seen.told.findings["4"].append(finding("errors[age_band=senior]", "fail"))
+    assert broken(seen) == ["v4 was reverted, and the judge knew for whom it failed"]
+
+
+def test_a_revert_by_failures_is_not_one_by_approvals() -> None:
+    seen = good_run()
+    seen.told.latches["5"]["reason"] = "errors"
+    assert broken(seen) == ["v5 was reverted for its approvals, though it never failed"]
+
+
+def test_a_label_without_its_prediction_is_found() -> None:
+    seen = good_run()
+    seen.told.labels = Imported(400, {"joined": 399})
+    assert broken(seen) == ["every late label found its prediction"]
+
+
+def test_an_approval_that_was_lost_is_found() -> None:
+    seen = good_run()
+    seen.told.approvals = (900, 899)
+    assert broken(seen) == ["pointsman took every approval that it was told of"]
