@@ -9,7 +9,7 @@ nothing that takes traffic away from a canary ever waits for it.
 from proxy.store.entries import Entry, Event, finite
 from proxy.store.hashkey import hash_key
 from proxy.store.history import History
-from proxy.store.state import REVERTS_KEPT, Override, State, latch_of
+from proxy.store.state import REVERTS_KEPT, Hold, Override, Shift, State, hold_of, latch_of, shift_of
 from proxy.store.verify import Verified, verify
 
 __all__ = [
@@ -17,11 +17,15 @@ __all__ = [
     "Entry",
     "Event",
     "History",
+    "Hold",
     "Override",
+    "Shift",
     "State",
     "Verified",
     "finite",
     "hash_key",
+    "hold_of",
     "latch_of",
+    "shift_of",
     "verify",
 ]
