@@ -9,6 +9,7 @@ import sys
 from typing import Final
 
 from proxy.admin.metrics import TABLE
+from proxy.judge import Source
 from proxy.measure import histogram
 from proxy.terms import CopyResult, Outcome
 
@@ -19,7 +20,11 @@ LABELS: Final = {
     "`none` where a version has no part in the split",
     "outcome": ", ".join(f"`{outcome}`" for outcome in Outcome),
     "segment": "`dimension=value`; the values in the config, `other` and `missing`",
-    "result": ", ".join(f"`{result}`" for result in CopyResult),
+    "result": ", ".join(f"`{result}`" for result in CopyResult)
+    + "; of a validation `running`, `recovered`, `not_recovered`, `inconclusive`",
+    "guardrail": "the rule's name in the config, with `[dimension=value]` for a protected segment; "
+    "`sample_ratio`",
+    "source": ", ".join(f"`{source}`" for source in Source),
     "status": "`agree`, `differ`, or `missing` when one side gave no answer",
     "kind": "`asked`, `by_customers`, `by_requests`",
     "reason": "a fixed list: what was wrong with the request, why the canary's answer was not "

@@ -97,7 +97,7 @@ class Reverting:
             f"because {why}, and the canary answers"
         )
         log.critical("%s: %s", model.name, message)
-        if (model.name, latch.version) not in held.holds:
+        if (model.name, latch.version, STABLE_DOWN) not in held.holds:
             finding = Finding(STABLE_DOWN, Verdict.FAIL, message, latch.numbers, "hold")
             self._carrying.hold(model, finding, now, latch.actor)
 
