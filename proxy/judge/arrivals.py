@@ -63,8 +63,8 @@ class Arrivals:
         )
         if self.failed:
             return Verdict.FAIL, (
-                f"{seen}: the shares are not what they should be (the odds that they are: "
-                f"{say.odds(self.peak)}), so no comparison of the arms can be trusted"
+                f"{seen}: the shares are not what they should be (chance alone does that at most "
+                f"{say.once_in(self.peak)}), so no comparison of the arms can be trusted"
             )
         if should < _FEWEST:
             return Verdict.NOT_YET, f"{seen}; too few to tell"
