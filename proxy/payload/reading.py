@@ -9,7 +9,7 @@ import msgspec
 
 from proxy.payload import documents, pointers, tensors
 from proxy.payload.columns import Columns, Unreadable
-from proxy.payload.decoding import MOST, expanded
+from proxy.payload.decoding import MOST, expanded, media_type
 from proxy.payload.pointers import Pointers
 
 Protocol = Literal["open-inference-v2", "kserve-v1", "mlflow", "sagemaker", "custom"]
@@ -56,7 +56,7 @@ def read_request(
     names = reading.names
     read = _REQUESTS.get(reading.protocol)
     with _Only():
-        plain = expanded(body, encoding, reading.most)
+        plain = _plain(reading, body, content_type, encoding)
         if read is not None:
             return read(plain, names, content_type)
         if reading.protocol == "custom":
@@ -75,12 +75,19 @@ def read_answer(
     """An answer's outputs.  Raises ``Unreadable``, and nothing else."""
     read = _ANSWERS.get(reading.protocol)
     with _Only():
-        plain = expanded(body, encoding, reading.most)
+        plain = _plain(reading, body, content_type, encoding)
         if read is not None:
             return read(plain, (), content_type)
         if reading.protocol == "custom":
             return pointers.read(plain, _given(reading.answer))
         return tensors.read(plain, "outputs", content_type=content_type, header=header)
+
+
+def _plain(reading: Reading, body: bytes, content_type: str, encoding: str) -> bytes:
+    # Tokens of a stream are no rows; and no fault of whoever streams.
+    if content_type and media_type(content_type)[0] == "text/event-stream":
+        raise Unreadable("unsupported", "found a stream of events")
+    return expanded(body, encoding, reading.most)
 
 
 def _given(where: Pointers | None) -> Pointers:
