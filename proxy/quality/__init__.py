@@ -18,7 +18,7 @@ from __future__ import annotations
 from proxy.quality.casebook import Casebook, VersionQuality
 from proxy.quality.checking import check
 from proxy.quality.deriving import derive
-from proxy.quality.examine import Examined, Options, examine
+from proxy.quality.examine import Examination, Examined, Options, examine
 from proxy.quality.gathering import Gatherer
 from proxy.quality.profile import BadProfile, ColumnProfile, Profile
 from proxy.quality.rules import Broken, ColumnRule, QualityRules, SideRules, rule_names
@@ -30,6 +30,7 @@ __all__ = [
     "Casebook",
     "ColumnProfile",
     "ColumnRule",
+    "Examination",
     "Examined",
     "Gatherer",
     "Options",

@@ -21,6 +21,7 @@ from proxy.payload import (
 )
 from proxy.quality.checking import check
 from proxy.quality.rules import Broken, QualityRules
+from proxy.quality.sampling import Percents
 from proxy.terms import Sample
 
 Side = Literal["request", "answer"]
@@ -33,6 +34,20 @@ class Options(msgspec.Struct, frozen=True):
 
     reading: Reading = Reading()
     prediction: PredictionOptions = PredictionOptions()
+
+
+class Examination(msgspec.Struct, frozen=True):
+    """What is done with the samples of one model.
+
+    ``rules`` None: nothing is checked.  ``retention`` in seconds: how long a logged prediction is
+    kept; 0: none is logged.  ``profile`` is the hash of the one that the rules come from, or "".
+    """
+
+    percents: Percents = Percents()
+    options: Options = Options()
+    rules: QualityRules | None = None
+    retention: float = 0.0
+    profile: str = ""
 
 
 class Unread(msgspec.Struct, frozen=True):

@@ -11,12 +11,15 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, JsonValue, PrivateAttr, model_validator
 
+from proxy.quality import Profile
 from proxy.routing import plan
 from proxy.settings import grammar
 from proxy.settings.breakers import Thresholds, all_off
 from proxy.settings.grammar import Address
 from proxy.settings.kinds import Kind, OrOff, choice, duration, exactly_one
+from proxy.settings.predictions import Predictions
 from proxy.settings.processors import available
+from proxy.settings.quality import Quality
 from proxy.settings.serving import (
     Deadlines,
     Fallback,
@@ -224,6 +227,12 @@ class Model(Part):
         Thresholds,
         OrOff("a mapping with error_rate, latency, consecutive_failures, or off", all_off),
     ] = Field(default=Thresholds(), description="What reverts the canary by itself.")
+    predictions: Predictions | None = Field(
+        default=None, description="How bodies are read, and whose predictions are logged."
+    )
+    quality: Quality | None = Field(
+        default=None, description="Whether inputs and outputs are what they should be."
+    )
 
 
 class AccessLog(Part):
@@ -313,6 +322,7 @@ class Settings(Part):
     _path: Path = PrivateAttr(Path("pointsman.yaml"))
     _digest: str = PrivateAttr("")
     _secrets: dict[str, str] = PrivateAttr(default_factory=dict)
+    _profiles: dict[str, Profile] = PrivateAttr(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -328,15 +338,22 @@ class Settings(Part):
         """The testers' secret of a model, as read at loading; None when it has no testers."""
         return self._secrets.get(model)
 
-    def came_from(self, path: Path, digest: str, secrets: dict[str, str]) -> Settings:
-        """The same settings of this file: its paths made absolute, its secrets known."""
+    def profile(self, model: str) -> Profile | None:
+        """The reference profile of a model's inputs, as read at loading; None when it has none."""
+        return self._profiles.get(model)
+
+    def came_from(
+        self, path: Path, digest: str, secrets: dict[str, str], profiles: dict[str, Profile]
+    ) -> Settings:
+        """The same settings of this file: paths made absolute, secrets and profiles known."""
         folder = path.absolute().parent
         update: dict[str, object] = {"state_dir": folder / self.state_dir}
         if self.access_log is not None and self.access_log.path != "-":
             log = str(folder / self.access_log.path)
             update["access_log"] = self.access_log.model_copy(update={"path": log})
         known = self.model_copy(update=update)
-        known._path, known._digest, known._secrets = path, digest, dict(secrets)
+        known._path, known._digest = path, digest
+        known._secrets, known._profiles = dict(secrets), dict(profiles)
         return known
 
 
