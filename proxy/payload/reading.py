@@ -61,7 +61,7 @@ def read_request(
             return read(plain, names, content_type)
         if reading.protocol == "custom":
             return pointers.read(plain, _given(reading.request))
-        return tensors.read(plain, "inputs", names, content_type=content_type, header=header)
+        return tensors.read(plain, "inputs", names, header=header)
 
 
 def read_answer(
@@ -80,7 +80,7 @@ def read_answer(
             return read(plain, (), content_type)
         if reading.protocol == "custom":
             return pointers.read(plain, _given(reading.answer))
-        return tensors.read(plain, "outputs", content_type=content_type, header=header)
+        return tensors.read(plain, "outputs", header=header)
 
 
 def _plain(reading: Reading, body: bytes, content_type: str, encoding: str) -> bytes:

@@ -12,10 +12,11 @@ from typing import Any, Final, Literal
 
 from proxy.payload import binary
 from proxy.payload.columns import Columns, Unreadable, Value, kind
-from proxy.payload.decoding import json_of, leading_json, media_type
+from proxy.payload.decoding import json_of, leading_json
 
 _MOST_DIMENSIONS: Final = 16
 _JSON_SPACE: Final = b" \t\r\n"
+_SIZE: Final = b"binary_data_size"
 
 
 class _Tensor:
@@ -32,15 +33,15 @@ def read(
     field: Literal["inputs", "outputs"],
     names: Sequence[str] = (),
     *,
-    content_type: str = "",
     header: int | None = None,
 ) -> Columns:
     """The tensors in ``field``; a single matrix as wide as ``names`` becomes those columns.
 
-    ``header`` is the value of Inference-Header-Content-Length.  Without it, a body with more than
-    JSON is taken apart where its JSON ends.
+    ``header`` is the value of Inference-Header-Content-Length.  Without it, a body that announces
+    binary data is taken apart where its JSON ends, whatever its content type: Triton's own client
+    sends none.
     """
-    document, tail = _parts(body, content_type, header)
+    document, tail = _parts(body, header)
     if not isinstance(document, dict):
         raise Unreadable("schema", f"found {kind(document)}; allowed is a mapping with {field}")
     given = document.get(field)
@@ -56,13 +57,13 @@ def read(
     return _columns(tensors, names)
 
 
-def _parts(body: bytes, content_type: str, header: int | None) -> tuple[Any, bytes]:
+def _parts(body: bytes, header: int | None) -> tuple[Any, bytes]:
     """The JSON, and the binary data after it."""
     if header is not None:
         if not 0 < header <= len(body):
             raise Unreadable("schema", f"found a header of {header} bytes in {len(body)}")
         return json_of(body[:header]), body[header:]
-    if media_type(content_type)[0] != "application/octet-stream":
+    if _SIZE not in body:
         return json_of(body), b""
     end = leading_json(body)
     document = json_of(body[:end])

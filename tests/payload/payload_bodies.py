@@ -17,7 +17,7 @@ LETTERS = {
 
 
 def real(name: str) -> bytes:
-    """A body as a real client and MLServer 1.7.1 exchanged it."""
+    """A body as real programs wrote it: MLServer 1.7.1, tritonclient 2.73."""
     return (BODIES / name).read_bytes()
 
 

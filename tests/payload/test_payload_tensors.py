@@ -55,6 +55,16 @@ def test_real_answers() -> None:
     assert read_answer(V2, zipped, "application/json", "gzip").rows == 40
 
 
+@pytest.mark.parametrize("header", [340, None])
+def test_a_real_binary_body_of_tritons_client(header: int | None) -> None:
+    found = read_request(V2, real("triton-client.request.bin"), header=header)
+    assert found.columns == {
+        "customer": [[1.5, -2.0, 3.0], [4.0, 5.0, 6.0]],
+        "half": [0.5, math.inf],
+        "text": ["grün", "x"],
+    }
+
+
 def test_names_of_another_width_change_nothing() -> None:
     found = read_request(Reading(names=("a", "b")), v2(tensor("x", "FP32", [1, 3], [1, 2, 3])))
     assert found.columns == {"x": [[1, 2, 3]]}
