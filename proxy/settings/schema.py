@@ -11,14 +11,16 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, JsonValue, PrivateAttr, model_validator
 
+from proxy.quality import Profile
 from proxy.routing import plan
 from proxy.settings import grammar
 from proxy.settings.breakers import Thresholds, all_off
 from proxy.settings.grammar import Address
-from proxy.settings.guardrails import Guardrails
-from proxy.settings.guardrails import all_off as no_guardrails
+from proxy.settings.guardrails import Guardrails, GuardrailsOrOff
 from proxy.settings.kinds import Kind, OrOff, choice, duration, exactly_one
+from proxy.settings.predictions import Predictions
 from proxy.settings.processors import available
+from proxy.settings.quality import Quality
 from proxy.settings.serving import (
     Deadlines,
     Fallback,
@@ -30,7 +32,7 @@ from proxy.settings.serving import (
 )
 from proxy.settings.shadows import Percent, Shadow
 from proxy.settings.units import Unfit
-from proxy.settings.validation import Validation
+from proxy.settings.validation import Validation, ValidationOrOff
 
 _LOG: Final = plan.AccessLog()
 _MOST_WORKERS = 256
@@ -227,23 +229,23 @@ class Model(Part):
         Thresholds,
         OrOff("a mapping with error_rate, latency, consecutive_failures, or off", all_off),
     ] = Field(default=Thresholds(), description="What reverts the canary by itself.")
-    guardrails: Annotated[
-        Guardrails,
-        OrOff("a mapping with alpha, sample_ratio, rules, or off", no_guardrails),
-    ] = Field(
+    guardrails: GuardrailsOrOff = Field(
         default=Guardrails(),
         description="What the canary must not do more often than stable. Left out: fail.",
     )
-    validation: Annotated[
-        Validation | None,
-        OrOff("a mapping with after, baseline and tolerances, or off"),
-    ] = Field(
+    validation: ValidationOrOff = Field(
         default=Validation(), description="Whether stable is well again, looked at after a revert."
     )
     last_resort: Name | None = Field(
         default=None,
         description="The version that everybody gets when the canary is reverted and stable does "
         "not answer; left out, there is none.",
+    )
+    predictions: Predictions | None = Field(
+        default=None, description="How bodies are read, and whose predictions are logged."
+    )
+    quality: Quality | None = Field(
+        default=None, description="Whether inputs and outputs are what they should be."
     )
 
 
@@ -334,6 +336,7 @@ class Settings(Part):
     _path: Path = PrivateAttr(Path("pointsman.yaml"))
     _digest: str = PrivateAttr("")
     _secrets: dict[str, str] = PrivateAttr(default_factory=dict)
+    _profiles: dict[str, Profile] = PrivateAttr(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -349,15 +352,22 @@ class Settings(Part):
         """The testers' secret of a model, as read at loading; None when it has no testers."""
         return self._secrets.get(model)
 
-    def came_from(self, path: Path, digest: str, secrets: dict[str, str]) -> Settings:
-        """The same settings of this file: its paths made absolute, its secrets known."""
+    def profile(self, model: str) -> Profile | None:
+        """The reference profile of a model's inputs, as read at loading; None when it has none."""
+        return self._profiles.get(model)
+
+    def came_from(
+        self, path: Path, digest: str, secrets: dict[str, str], profiles: dict[str, Profile]
+    ) -> Settings:
+        """The same settings of this file: paths made absolute, secrets and profiles known."""
         folder = path.absolute().parent
         update: dict[str, object] = {"state_dir": folder / self.state_dir}
         if self.access_log is not None and self.access_log.path != "-":
             log = str(folder / self.access_log.path)
             update["access_log"] = self.access_log.model_copy(update={"path": log})
         known = self.model_copy(update=update)
-        known._path, known._digest, known._secrets = path, digest, dict(secrets)
+        known._path, known._digest = path, digest
+        known._secrets, known._profiles = dict(secrets), dict(profiles)
         return known
 
 
