@@ -38,9 +38,10 @@ class Prepared:
             self.segments = _segments(route, head, b"", None)
 
 
-#: The arm, the key, whether it is known, and the segments.  The key is the customer's, or one
-#: drawn by chance where there is none; every share of the request is asked with it.
-Decision: TypeAlias = "tuple[ArmRoute, bytes, bool, tuple[str, ...]]"
+#: The arm, the key, whether it is known, the segments, and whether a tester chose the arm.  The
+#: key is the customer's, or one drawn by chance where there is none; every share of the request
+#: is asked with it.
+Decision: TypeAlias = "tuple[ArmRoute, bytes, bool, tuple[str, ...], bool]"
 
 
 def read(reader: keys.Reader, head: RequestHead, cut: bytes, body: bytes | None) -> bytes | None:
@@ -78,6 +79,9 @@ def decide(
         key = None if reader is None else read(reader, head, cut, body)
     tally = route.counts.tally or route.counts.running()
     canary = route.canary
+    choice = None
+    if route.tester_name and head.wanted is not None and route.tester_name in head.wanted:
+        choice = _choice(route, head.wanted[route.tester_name])
     known = key is not None
     if key is None:
         if reader is not None:
@@ -86,14 +90,14 @@ def decide(
         arm = canary if canary and route.missing_random and route.share.takes(key) else None
         arm = arm or route.stable
     else:
-        arm = canary if canary is not None and route.share.takes(key) else route.stable
+        # Who chose his arm is not met: the census is of those who were drawn.
+        draw = route.draw if choice is None else route.share
+        arm = canary if canary is not None and draw.takes(key) else route.stable
         tally.customers[arm.arm] = tally.customers.get(arm.arm, 0) + 1
-    if route.tester_name and head.wanted is not None and route.tester_name in head.wanted:
-        arm = _override(route, head.wanted[route.tester_name], arm)
     segments = prepared.segments
     if segments is None:
         segments = _segments(route, head, cut, body)
-    return arm, key, known, segments
+    return choice or arm, key, known, segments, choice is not None
 
 
 def _segments(
@@ -109,15 +113,14 @@ def _varies(reader: keys.Reader, head: RequestHead) -> bool:
     return isinstance(reader, keys.JsonKey)
 
 
-def _override(route: ModelRoute, values: list[bytes], arm: ArmRoute) -> ArmRoute:
-    """A tester's own choice of arm."""
+def _choice(route: ModelRoute, values: list[bytes]) -> ArmRoute | None:
+    """A tester's own choice of arm; None where it is not honoured."""
     secret, _, choice = values[0].rpartition(b" ")
     if len(values) > 1 or not hmac.compare_digest(secret, route.tester_secret):
-        return arm
+        return None
     chosen = {Arm.STABLE.value: route.stable, Arm.CANARY.value: route.canary}.get(
         choice.decode("latin-1")
     )
-    if chosen is None:
-        return arm
-    route.counts.running().overrides += 1
+    if chosen is not None:
+        route.counts.running().overrides += 1
     return chosen

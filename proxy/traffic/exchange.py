@@ -18,7 +18,7 @@ from proxy.traffic.again import CONNECT
 from proxy.traffic.decision import Prepared, decide
 from proxy.traffic.ending import OVERLOAD
 from proxy.traffic.forward import NO_LINES, TIMEOUT
-from proxy.traffic.recording import UPSTREAM_5XX, answered, record, upstream_failed
+from proxy.traffic.recording import OK, UPSTREAM_5XX, answered, record
 from proxy.wire import AnswerHead, RequestHead, encode, framed, last
 
 if TYPE_CHECKING:
@@ -38,19 +38,20 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Exchange:
     """One request with its answer, as it happens.
 
-    ``key``, ``known`` and ``segments`` are the decision's (decision.py), once there is an ``arm``.
+    ``key``, ``known``, ``segments``, ``chosen``: the decision's (decision.py), once it has ``arm``.
     """
 
     __slots__ = (
-        "_ends", "_framed", "arm", "bytes_in", "bytes_out", "caller", "close", "complete",
-        "connection", "copies", "cut", "fallback", "first_byte", "head", "held", "kept", "key",
-        "known", "live", "moved", "paused", "pending", "plane", "queued", "replayed",
-        "request_id", "route", "segments", "spoken", "started", "status", "trailers", "upstream",
-        "waiting",
+        "_ends", "_framed", "arm", "bytes_in", "bytes_out", "caller", "chosen", "close",
+        "complete", "connection", "copies", "cut", "fallback", "first_byte", "head", "held",
+        "kept", "key", "known", "live", "moved", "paused", "pending", "plane", "queued",
+        "replayed", "request_id", "route", "segments", "spoken", "started", "status", "trailers",
+        "upstream", "waiting",
     )  # fmt: skip
 
     key: bytes
     known: bool
+    chosen: bool
     segments: tuple[str, ...]
 
     def __init__(
@@ -61,7 +62,7 @@ class Exchange:
         self.head = head
         self.cut = cut  # the value that was cut out of the head
         self.started = now
-        plane.requests = number = plane.requests + 1
+        plane.requests = number = plane.requests + 1  # as Plane.new_id does
         self.request_id = head.request_id or b"%b%012x" % (plane.id_prefix, number)
         self.close = head.close  # the caller's connection ends with this answer
         self.route: ModelRoute | None = None
@@ -124,7 +125,7 @@ class Exchange:
         self, prepared: Prepared, pieces: list[bytes], body: bytes | None, now: int
     ) -> None:
         route = self.route = prepared.route
-        arm, self.key, self.known, self.segments = decide(
+        arm, self.key, self.known, self.segments, self.chosen = decide(
             prepared, self.head, self.cut, body, self.plane.chance
         )
         self.arm = arm
@@ -139,6 +140,8 @@ class Exchange:
             copy = mirror.offer(self, prepared, pieces)
             if copy is not None:
                 self.copies = [*(self.copies or ()), copy]
+        if route.sampler is not None:
+            route.sampler.offer(self, pieces)
 
     # 3. Forwarded: on a kept connection or a new one.
 
@@ -381,10 +384,12 @@ class Exchange:
         self.kept = None  # a copy that is still under way knows us, and would hold it in memory
         assert route is not None
         if arm is not None:
-            if not self.fallback:
+            if self.fallback:
+                ending.fell_back(self, route, outcome, now)
+            else:
                 self.record(arm, outcome, now)
-            elif upstream_failed(outcome):
-                route.counts.running().fallback_failures += 1
+                if outcome is not OK or now - self.started > route.slow:
+                    ending.not_well(self, route, outcome, now)
             if self.live is not None or self.plane.logs:
                 ending.conclude(self.plane, self, arm, outcome, now)
             if self.copies is not None:

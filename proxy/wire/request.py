@@ -79,9 +79,9 @@ class RequestHead:
     """
 
     __slots__ = (
-        "after", "before", "close", "cut", "cut_line", "expects", "forwarded_proto", "host",
-        "length", "lines", "method", "minor", "plain", "prepared", "request_id", "shadow_mark",
-        "target", "wanted",
+        "_fields", "after", "before", "close", "cut", "cut_line", "expects", "forwarded_proto",
+        "host", "length", "lines", "method", "minor", "plain", "prepared", "request_id",
+        "shadow_mark", "target", "wanted",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, minor: int, lines: list[bytes]) -> None:
@@ -101,6 +101,22 @@ class RequestHead:
         self.cut = self.after = b""
         self.cut_line = -1
         self.prepared: Any = None
+        self._fields: dict[bytes, str] | None = None
+
+    def field(self, name: bytes) -> str:
+        """The value of the first line of a field that goes on (in lower case); empty without one.
+
+        Not of the one that was cut out.  Looked for once: requests share their heads.
+        """
+        if self._fields is None:
+            self._fields = {}
+        found = self._fields.get(name)
+        if found is None:
+            start = name + b":"
+            lines = (x for x in self.lines[1:] if x[: len(start)].lower() == start)
+            found = next(lines, start)[len(start) :].strip().decode("latin-1")
+            self._fields[name] = found
+        return found
 
     def leave_out(self, value: bytes) -> None:
         """Cuts ``value`` out of the one line that ends with it and is ``wanted``.
