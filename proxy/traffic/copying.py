@@ -69,7 +69,7 @@ class Copy:
         self._over = self._swept = self._queued = self.started = False
         self.waiting: UpstreamPool | None = None
         self._again: list[bytes] | None = None  # its body, while it may be sent again
-        if complete and size <= _KEPT_BYTES and again.repeatable(exchange):
+        if complete and size <= _KEPT_BYTES and exchange.repeatable:
             self._again = pieces
             self._held = size
             mirror.held += size
@@ -284,9 +284,9 @@ class Copy:
 
     def _record(self, outcome: str, now: int) -> None:
         route, segments = self._mirror.route, self._exchange.segments
-        series = route.series_of.get(segments) or route.all_series(segments)
+        joint = route.joints.get(segments) or route.joint(segments)
         first, total = self._first_byte, now - self._began_at
-        record(series, outcome, first, total, self._bytes_in, self._bytes_out)
+        record(joint, outcome, first, total, self._bytes_in, self._bytes_out)
         if self.draft is not None and self._kept is not None:
             half = self._kept.half(route.version, outcome, self._status, now, self.draft.cap)
             self.draft.shadow(half, self._kept.lost)

@@ -55,7 +55,9 @@ class Mirror:
         self.route = ArmRoute(model, shadow.version, Arm.SHADOW, stock)
         self.wait_ns = nanoseconds(shadow.deadline)
 
-    def offer(self, exchange: Exchange, prepared: Prepared, pieces: list[bytes]) -> Copy | None:
+    def offer(
+        self, exchange: Exchange, prepared: Prepared, pieces: list[bytes], now: int
+    ) -> Copy | None:
         """Copies the exchange, if it is sampled and there is room for it.
 
         ``pieces`` came of its body.  The copy is returned if it wants to hear more of the
