@@ -5,13 +5,16 @@ It shares nothing with its original but the bytes: its own connections, deadline
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from proxy.terms import CopyResult, Outcome
 from proxy.traffic import again
 from proxy.traffic.ending import Kept, PairDraft
-from proxy.traffic.recording import answered, record
+from proxy.traffic.recording import OK, answered, record
 from proxy.traffic.rewriting import CopyText
 from proxy.wire import AnswerHead, encode, last
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from proxy.traffic.forward import UpstreamConnection
     from proxy.traffic.mirror import Mirror
     from proxy.traffic.pools import UpstreamPool
+    from proxy.traffic.rewriting import CopyHead
     from proxy.traffic.upstreams import Upstream
 
 SENT: Final = CopyResult.SENT.value
@@ -35,47 +39,35 @@ TIMEOUT: Final = Outcome.UPSTREAM_TIMEOUT.value
 _KEPT_BYTES: Final = 65_536
 
 
-class Copy:
+class Copy(msgspec.Struct, eq=False):
     """One copy of one request, and the answer that only the comparison will see.
 
     Its deadline is swept while it waits; once it has a connection, that one has the same.
     """
 
-    __slots__ = (
-        "_again", "_began_at", "_bytes_in", "_bytes_out", "_complete", "_connection", "_exchange",
-        "_first_byte", "_held", "_kept", "_mirror", "_over", "_queued", "_status", "_swept",
-        "_text", "_trailers", "_unsent", "_upstream", "deadline", "draft", "started", "waiting",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        mirror: Mirror,
-        exchange: Exchange,
-        text: CopyText,
-        draft: PairDraft | None,
-        pieces: list[bytes],
-    ) -> None:
-        self._mirror = mirror
-        self._exchange = exchange
-        self._text = text
-        self.draft = draft
-        self._unsent: list[bytes] | None = pieces  # payload that no connection has yet
-        self._trailers = exchange.trailers
-        self._connection: UpstreamConnection | None = None
-        self._upstream: Upstream | None = None
-        self._held = self._bytes_out = self._first_byte = self._status = 0
-        size = self._bytes_in = exchange.bytes_in
-        complete = self._complete = exchange.complete
-        self._over = self._swept = self._queued = self.started = False
-        self.waiting: UpstreamPool | None = None
-        self._again: list[bytes] | None = None  # its body, while it may be sent again
-        if complete and size <= _KEPT_BYTES and exchange.repeatable:
-            self._again = pieces
-            self._held = size
-            mirror.held += size
-        now = self._began_at = perf_counter_ns()
-        self.deadline = now + mirror.wait_ns
-        self._kept = None if draft is None else Kept(draft.book, draft.cap, now)
+    _mirror: Mirror
+    _exchange: Exchange
+    _text: CopyText
+    draft: PairDraft | None
+    _unsent: list[bytes] | None  # payload that no connection has yet
+    _trailers: Sequence[bytes]
+    _complete: bool
+    _bytes_in: int
+    _began: int
+    deadline: int
+    _kept: Kept | None = None
+    _connection: UpstreamConnection | None = None
+    _upstream: Upstream | None = None
+    waiting: UpstreamPool | None = None
+    started: bool = False
+    _held: int = 0
+    _bytes_out: int = 0
+    _first_byte: int = 0
+    _status: int = 0
+    _over: bool = False
+    _swept: bool = False
+    _queued: bool = False
+    _again: list[bytes] | None = None  # its body, while it may be sent again
 
     # --- sending ---
 
@@ -91,10 +83,15 @@ class Copy:
         if not self._hold(self._bytes_in):
             self.give_up(BYTES)
 
-    def start(self) -> None:
+    def keep(self, body: list[bytes]) -> None:
+        """It may be sent again: its body, if it is small, is kept until it is answered."""
+        if self._complete and self._bytes_in <= _KEPT_BYTES:
+            self._again = body
+            self._hold(self._bytes_in)
+
+    def start(self, now: int) -> None:
         """There is a place for it: takes a connection of the shadow's own."""
         self.started = True
-        now = perf_counter_ns() if self._queued else self._began_at
         upstream = self._upstream = self._mirror.route.upstreams.choose(now)
         upstream.in_flight += 1
         connection = upstream.pool.assign(now, self._again is None)
@@ -116,8 +113,7 @@ class Copy:
         self._connection = connection
         if self._swept:
             self._end_waiting()
-        to_head = self._exchange.head.method == b"HEAD"
-        connection.assign(self, to_head, self.deadline, self.deadline)
+        connection.assign(self, self._exchange.head.to_head, self.deadline, self.deadline)
         if self._complete or self._unsent:
             self._send(connection)
 
@@ -155,22 +151,21 @@ class Copy:
 
     def _send(self, connection: UpstreamConnection) -> None:
         """The head and the payload so far; all of it first where the body is rewritten."""
-        exchange, heads, text = self._exchange, self._mirror.heads, self._text
+        exchange, text = self._exchange, self._text
         head = exchange.head
-        if heads.rewrites_body and head.length:
-            self._send_rewritten(connection)
+        if text.rewriter is not None and head.length:
+            self._send_rewritten(connection, text.rewriter)
             return
         pieces, self._unsent = self._unsent or [], None
         if head.length < 0:
             pieces = self._in_chunks(pieces)
-        caller = exchange.caller
-        added = caller.added if head.plain else caller.added_lines(head)
+        added = exchange.caller.added if head.plain else exchange.caller.added_lines(head)
         cut = exchange.cut if text.valued else b""
-        start = (text.before, cut, text.after, added, exchange.request_id, b"\r\n\r\n", *pieces)
-        self._write(connection, b"".join(start))
+        whole = [text.before, cut, text.after, added, exchange.request_id, b"\r\n\r\n", *pieces]
+        self._write(connection, b"".join(whole))
 
-    def _send_rewritten(self, connection: UpstreamConnection) -> None:
-        exchange, heads, pieces = self._exchange, self._mirror.heads, self._unsent or []
+    def _send_rewritten(self, connection: UpstreamConnection, heads: CopyHead) -> None:
+        exchange, pieces = self._exchange, self._unsent or []
         if not self._complete:
             return
         body = heads.rewrite(b"".join(pieces))
@@ -218,7 +213,7 @@ class Copy:
         trailers: list[bytes],
         now: int,
     ) -> None:
-        self._first_byte = now - self._began_at
+        self._first_byte = now - self._began
         self._status = head.status
         if self._kept is not None:
             self._kept.head = head
@@ -232,8 +227,8 @@ class Copy:
             self._bytes_out += len(piece)
         if self._kept is not None:
             self._kept.keep(pieces)
-        if complete:
-            self._end(answered(self._status), now)
+        if complete and not self._over:
+            self._end(OK if self._status < 400 else answered(self._status), now)
 
     def failed(self, outcome: str, detail: str, *, untouched: bool) -> None:
         upstream = self._upstream
@@ -285,8 +280,8 @@ class Copy:
     def _record(self, outcome: str, now: int) -> None:
         route, segments = self._mirror.route, self._exchange.segments
         joint = route.joints.get(segments) or route.joint(segments)
-        first, total = self._first_byte, now - self._began_at
-        record(joint, outcome, first, total, self._bytes_in, self._bytes_out)
+        total = now - self._began
+        record(joint, outcome, self._first_byte, total, self._bytes_in, self._bytes_out)
         if self.draft is not None and self._kept is not None:
             half = self._kept.half(route.version, outcome, self._status, now, self.draft.cap)
             self.draft.shadow(half, self._kept.lost)

@@ -66,7 +66,8 @@ class Mirror:
         if not self._everyone and not self._share.takes(exchange.key):
             return None
         plan = self._plan
-        if self.in_flight >= plan.in_flight and len(self._queue) >= plan.queue:
+        full = self.in_flight >= plan.in_flight
+        if full and len(self._queue) >= plan.queue:
             self._count(QUEUE)
             return None
         if self.held > plan.bytes or self._plane.draining:
@@ -75,17 +76,23 @@ class Mirror:
         text = prepared.copies.get(self)
         if text is None:
             text = prepared.copies[self] = self.heads.text(exchange.head)
-        draft = self._draft(exchange) if self._pairs.limit else None
-        copy = Copy(self, exchange, text, draft, pieces)
-        if self.in_flight < plan.in_flight:
-            self.in_flight += 1
-            copy.start()
-        else:
+        draft = self._draft(exchange, now) if self._pairs.limit else None
+        complete = exchange.complete
+        copy = Copy(
+            self, exchange, text, draft, pieces, exchange.trailers, complete, exchange.bytes_in,
+            now, now + self.wait_ns, None if draft is None else Kept(draft.book, draft.cap, now),
+        )  # fmt: skip
+        if prepared.repeatable:
+            copy.keep(pieces)
+        if full:
             self._queue.append(copy)
             copy.queue()
-        return copy if draft is not None or not exchange.complete else None
+        else:
+            self.in_flight += 1
+            copy.start(now)
+        return None if complete and draft is None else copy
 
-    def _draft(self, exchange: Exchange) -> PairDraft | None:
+    def _draft(self, exchange: Exchange, now: int) -> PairDraft | None:
         """The pair to be, where one is wanted: a shadow is compared with stable, never a canary."""
         arm = exchange.arm
         assert arm is not None
@@ -95,7 +102,7 @@ class Mirror:
             return None
         cap = self._plan.pair_bytes
         if exchange.live is None:
-            exchange.live = Kept(self._plane.recording, cap, perf_counter_ns())
+            exchange.live = Kept(self._plane.recording, cap, now)
         else:
             exchange.live.cap = max(exchange.live.cap, cap)
         return PairDraft(self._plane, exchange, cap)
@@ -119,10 +126,12 @@ class Mirror:
             self._queue.remove(copy)
             return
         self.in_flight -= 1
-        if self._filling:
-            return  # one of those that were just started is over already: no deeper
+        if self._queue and not self._filling:  # else one that was just started is over: no deeper
+            self._fill()
+
+    def _fill(self) -> None:
         self._filling = True
         while self._queue and self.in_flight < self._plan.in_flight:
             self.in_flight += 1
-            self._queue.popleft().start()
+            self._queue.popleft().start(perf_counter_ns())
         self._filling = False
