@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from proxy.traffic.exchange import Exchange
     from proxy.traffic.upstreams import Upstream
 
+#: RFC 9110 9.2.2: what may be sent again without being asked.
+IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 CONNECT: Final = Outcome.UPSTREAM_CONNECT.value
 
 
@@ -29,7 +31,10 @@ def keep(exchange: Exchange, pieces: list[bytes], limit: int) -> None:
 
 def may_repeat(exchange: Exchange) -> bool:
     """Whether the same version may be asked once more."""
-    return exchange.repeatable and not exchange.replayed and exchange.kept is not None
+    route = exchange.route
+    assert route is not None
+    repeatable = route.repeatable or exchange.head.method in IDEMPOTENT
+    return repeatable and not exchange.replayed and exchange.kept is not None
 
 
 def replay(exchange: Exchange, route: ModelRoute, upstream: Upstream) -> None:

@@ -169,13 +169,11 @@ class CallerConnection(asyncio.Protocol):
             arriving.check_size(data, end, plane.limits)
         head, cut = plane.heads.read(data, end)
         self._head_begun = False
-        now, request_id = perf_counter_ns(), head.request_id or next(plane.ids)
+        now = perf_counter_ns()
         at, length = end + 4, head.length
         end = at + length
         whole = length >= 0 and end <= len(data)
-        exchange = self.exchange = Exchange(
-            plane, self, head, cut, now, request_id, head.close, head.changes, whole, length
-        )
+        exchange = self.exchange = Exchange(plane, self, head, cut, now, whole)
         if not whole:
             return self._begin_upload(exchange, data, at, now)
         self._phase = _ANSWERING

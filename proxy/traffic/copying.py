@@ -5,11 +5,8 @@ It shares nothing with its original but the bytes: its own connections, deadline
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from proxy.terms import CopyResult, Outcome
 from proxy.traffic import again
@@ -39,35 +36,44 @@ TIMEOUT: Final = Outcome.UPSTREAM_TIMEOUT.value
 _KEPT_BYTES: Final = 65_536
 
 
-class Copy(msgspec.Struct, eq=False):
+class Copy:
     """One copy of one request, and the answer that only the comparison will see.
 
     Its deadline is swept while it waits; once it has a connection, that one has the same.
     """
 
-    _mirror: Mirror
-    _exchange: Exchange
-    _text: CopyText
-    draft: PairDraft | None
-    _unsent: list[bytes] | None  # payload that no connection has yet
-    _trailers: Sequence[bytes]
-    _complete: bool
-    _bytes_in: int
-    _began: int
-    deadline: int
-    _kept: Kept | None = None
-    _connection: UpstreamConnection | None = None
-    _upstream: Upstream | None = None
-    waiting: UpstreamPool | None = None
-    started: bool = False
-    _held: int = 0
-    _bytes_out: int = 0
-    _first_byte: int = 0
-    _status: int = 0
-    _over: bool = False
-    _swept: bool = False
-    _queued: bool = False
-    _again: list[bytes] | None = None  # its body, while it may be sent again
+    __slots__ = (
+        "_again", "_began", "_bytes_in", "_bytes_out", "_complete", "_connection", "_exchange",
+        "_first_byte", "_held", "_kept", "_mirror", "_over", "_queued", "_status", "_swept",
+        "_text", "_trailers", "_unsent", "_upstream", "deadline", "draft", "started", "waiting",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        exchange: Exchange,
+        text: CopyText,
+        draft: PairDraft | None,
+        pieces: list[bytes],
+        now: int,
+    ) -> None:
+        self._mirror = mirror
+        self._exchange = exchange
+        self._text = text
+        self.draft = draft
+        self._kept = None if draft is None else Kept(draft.book, draft.cap, now)
+        self._unsent: list[bytes] | None = pieces  # payload that no connection has yet
+        self._trailers = exchange.trailers
+        self._complete = exchange.complete
+        self._bytes_in = exchange.bytes_in
+        self._began = now
+        self.deadline = now + mirror.wait_ns
+        self._connection: UpstreamConnection | None = None
+        self._upstream: Upstream | None = None
+        self.waiting: UpstreamPool | None = None
+        self._again: list[bytes] | None = None  # its body, while it may be sent again
+        self._held = self._bytes_out = self._first_byte = self._status = 0
+        self._over = self._swept = self._queued = self.started = False
 
     # --- sending ---
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.routing import keys
 from proxy.terms import Arm
+from proxy.traffic.again import IDEMPOTENT
 from proxy.wire import RequestHead
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from proxy.traffic.rewriting import CopyText
 
 _NONE: Final[list[bytes]] = []
-#: RFC 9110 9.2.2: what may be sent again without being asked.
-_IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 
 
 class Prepared:
@@ -40,7 +39,7 @@ class Prepared:
         self.cut_is_key = isinstance(reader, keys.HeaderKey) and reader.line == head.cut
         self.at_once = not (head.expects or route.holds_body)
         self.too_large = route.body_limit is not None and head.length > route.body_limit
-        self.repeatable = route.repeatable or head.method in _IDEMPOTENT
+        self.repeatable = route.repeatable or head.method in IDEMPOTENT
         self.copies: dict[Mirror, CopyText] = {}
         self.segments: tuple[str, ...] | None = None
         if not any(_varies(each.reader, head) for each in route.segments):
@@ -86,6 +85,7 @@ def decide(prepared: Prepared, exchange: Exchange, body: bytes | None) -> ArmRou
         if route.key is not None:
             tally.missing_keys += 1
         key = exchange.key = exchange.plane.chance()
+        exchange.known = False
         arm = route.stable
         if canary is not None and route.missing_random and route.share.takes(key):
             arm = canary

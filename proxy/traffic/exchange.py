@@ -9,11 +9,8 @@ say ourselves and what is told of it in ending.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from proxy.net import NEVER
 from proxy.terms import Owner
@@ -21,7 +18,7 @@ from proxy.traffic import admission, again, ending, reframing, uploading, waitin
 from proxy.traffic.again import CONNECT
 from proxy.traffic.decision import Prepared, decide
 from proxy.traffic.ending import OVERLOAD
-from proxy.traffic.forward import TIMEOUT
+from proxy.traffic.forward import NO_LINES, TIMEOUT
 from proxy.traffic.recording import OK, UPSTREAM_5XX, answered, record, upstream_failed
 from proxy.wire import AnswerHead, RequestHead, encode, last
 
@@ -39,48 +36,63 @@ LARGE: Final = 65_536
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Exchange(msgspec.Struct, eq=False):
-    """One request with its answer, as it happens; a Struct, for those are made in one step.
+class Exchange:
+    """One request with its answer, as it happens.
 
-    ``key``, ``known`` and ``segments`` are the decision's (decision.py), once there is an ``arm``.
+    ``key``, ``known`` and ``segments`` are the decision's (decision.py), once there is an ``arm``;
+    ``changed``: the answer's head cannot just be passed on.
     """
 
-    plane: Plane
-    caller: CallerConnection
-    head: RequestHead
-    cut: bytes  # the value that was cut out of the head
-    started: int
-    request_id: bytes
-    close: bool  # the caller's connection ends with this answer
-    changed: bool  # the answer's head cannot just be passed on
-    complete: bool  # the request has come whole
-    bytes_in: int
-    bytes_out: int = 0
-    key: bytes = b""
-    known: bool = False
-    segments: tuple[str, ...] = ()
-    route: ModelRoute | None = None
-    arm: ArmRoute | None = None
-    upstream: Upstream | None = None
-    connection: UpstreamConnection | None = None
-    status: int = 0
-    first_byte: int = 0
-    spoken: bool = False  # a head has gone out to the caller
-    copies: list[Copy] | None = None  # those that want more of it
-    live: ending.Kept | None = None  # the answer, kept for pairs
-    queued: bool = False  # waiting for room
-    waiting: UpstreamPool | None = None  # where it waits for a connection
-    held: list[bytes] | None = None  # body waiting for room or for the decision
-    pending: list[bytes] | None = None  # body waiting for a connection
-    kept: list[bytes] | None = None  # body so far, to send it again
-    trailers: Sequence[bytes] = ()
-    fallback: str = ""  # why stable answers instead of the canary
-    repeatable: bool = False  # it may be sent twice
-    replayed: bool = False  # sent again on a fresh connection
-    moved: bool = False  # sent again elsewhere
-    framed: bool = False  # the answer's body goes out in chunks
-    ends: bool = False  # its body ends with the caller's connection
-    paused: bool = False  # the caller takes no more for now
+    __slots__ = (
+        "arm", "bytes_in", "bytes_out", "caller", "changed", "close", "complete", "connection",
+        "copies", "cut", "ends", "fallback", "first_byte", "framed", "head", "held", "kept", "key",
+        "known", "live", "moved", "paused", "pending", "plane", "queued", "replayed",
+        "request_id", "route", "segments", "spoken", "started", "status", "trailers", "upstream",
+        "waiting",
+    )  # fmt: skip
+
+    key: bytes
+    known: bool
+    segments: tuple[str, ...]
+
+    def __init__(
+        self,
+        plane: Plane,
+        caller: CallerConnection,
+        head: RequestHead,
+        cut: bytes,
+        now: int,
+        complete: bool,
+    ) -> None:
+        self.plane = plane
+        self.caller = caller
+        self.head = head
+        self.cut = cut  # the value that was cut out of the head
+        self.started = now
+        self.complete = complete  # the request has come whole
+        self.request_id = head.request_id or next(plane.ids)
+        self.close = head.close  # the caller's connection ends with this answer
+        self.changed = head.changes
+        self.bytes_in = head.length
+        self.bytes_out = self.status = self.first_byte = 0
+        self.spoken = False  # a head has gone out to the caller
+        self.route: ModelRoute | None = None
+        self.arm: ArmRoute | None = None
+        self.upstream: Upstream | None = None
+        self.connection: UpstreamConnection | None = None
+        self.copies: list[Copy] | None = None  # those that want more of it
+        self.live: ending.Kept | None = None  # the answer, kept for pairs
+        self.queued = False  # waiting for room
+        self.waiting: UpstreamPool | None = None  # where it waits for a connection
+        self.held: list[bytes] | None = None  # body waiting for room or for the decision
+        self.pending: list[bytes] | None = None  # body waiting for a connection
+        self.kept: list[bytes] | None = None  # body so far, to send it again
+        self.trailers = NO_LINES
+        self.fallback = ""  # why stable answers instead of the canary
+        self.replayed = self.moved = False  # sent again on a fresh connection; elsewhere
+        self.framed = False  # the answer's body goes out in chunks
+        self.ends = False  # its body ends with the caller's connection
+        self.paused = False  # the caller takes no more for now
 
     # 1. Admitted: is it for a model, and is there room?
 
@@ -122,7 +134,6 @@ class Exchange(msgspec.Struct, eq=False):
     ) -> None:
         route = self.route = prepared.route
         arm = self.arm = decide(prepared, self, body)
-        self.repeatable = prepared.repeatable
         if route.tester_name:
             prepared = admission.hide_tester(self, prepared)
         if self.complete:

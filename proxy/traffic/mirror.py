@@ -77,11 +77,7 @@ class Mirror:
         if text is None:
             text = prepared.copies[self] = self.heads.text(exchange.head)
         draft = self._draft(exchange, now) if self._pairs.limit else None
-        complete = exchange.complete
-        copy = Copy(
-            self, exchange, text, draft, pieces, exchange.trailers, complete, exchange.bytes_in,
-            now, now + self.wait_ns, None if draft is None else Kept(draft.book, draft.cap, now),
-        )  # fmt: skip
+        copy = Copy(self, exchange, text, draft, pieces, now)
         if prepared.repeatable:
             copy.keep(pieces)
         if full:
@@ -90,7 +86,7 @@ class Mirror:
         else:
             self.in_flight += 1
             copy.start(now)
-        return None if complete and draft is None else copy
+        return None if draft is None and exchange.complete else copy
 
     def _draft(self, exchange: Exchange, now: int) -> PairDraft | None:
         """The pair to be, where one is wanted: a shadow is compared with stable, never a canary."""

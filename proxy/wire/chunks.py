@@ -7,7 +7,6 @@ framing trick of one side ever reaches the other.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 from proxy.wire.fields import TOKEN, BadLine, split_line
@@ -172,7 +171,7 @@ def encode(pieces: list[bytes]) -> bytes:
     return b"".join((b"%x\r\n" % size, *pieces, b"\r\n"))
 
 
-def last(trailers: Sequence[bytes]) -> bytes:
+def last(trailers: list[bytes]) -> bytes:
     """The last chunk with its trailer section."""
     if not trailers:
         return LAST_CHUNK
