@@ -221,20 +221,21 @@ class Copy:
     ) -> None:
         self._first_byte = now - self._began
         self._status = head.status
-        if self._kept is not None:
-            self._kept.head = head
-        self._take(pieces, complete, now)
-
-    def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
-        self._take(pieces, complete, perf_counter_ns())
-
-    def _take(self, pieces: list[bytes], complete: bool, now: int) -> None:
+        kept = self._kept
+        if kept is not None:
+            kept.head = head
+            kept.keep(pieces)
         for piece in pieces:
             self._bytes_out += len(piece)
+        if complete:
+            self._end(OK if head.status < 400 else answered(head.status), now)
+
+    def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
         if self._kept is not None:
             self._kept.keep(pieces)
-        if complete and not self._over:
-            self._end(OK if self._status < 400 else answered(self._status), now)
+        self._bytes_out += sum(map(len, pieces))
+        if complete:
+            self._end(answered(self._status), perf_counter_ns())
 
     def failed(self, outcome: str, detail: str, *, untouched: bool) -> None:
         upstream = self._upstream
@@ -278,8 +279,11 @@ class Copy:
             return
         if not self._complete and self._connection is not None:
             self._connection.spoil()  # it answered before it was sent everything
-        if self._upstream is not None:
-            self._upstream.judge(outcome, now)
+        upstream = self._upstream
+        if upstream is not None:
+            health = upstream.health
+            if outcome is not OK or health.streak or not health.well:
+                upstream.judge(outcome, now)
         self._record(outcome, now)
         self._leave(SENT)
 
@@ -296,11 +300,10 @@ class Copy:
         self._over = True
         self._connection = None
         self._unsent = self._again = None
-        mirror = self._mirror
         if self._swept:
             self._end_waiting()
         if self._held:
             self._hold(0)
         if self._upstream is not None:
             self._upstream.in_flight -= 1
-        mirror.over(self, result)
+        self._mirror.over(self, result)

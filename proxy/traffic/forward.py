@@ -249,9 +249,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._buffer = b""
         end = data.find(b"\r\n\r\n")
         if end < 0:
-            self._buffer = data
             if len(data) > _HEAD_BYTES:
                 self._break("the answer's head is over 64 KiB")
+            else:
+                self._buffer = data
             return
         head = None if self._to_head else _RECALL(data[:end])
         if head is not None:

@@ -117,7 +117,7 @@ class Mirror:
 
     def over(self, copy: Copy, result: str) -> None:
         """A copy has ended or was given up: its place goes to the next in the queue."""
-        self._count(result)
+        self.counts.count_copy(self._plan.version, result)
         if not copy.started:
             self._queue.remove(copy)
             return
