@@ -5,6 +5,7 @@ disk or a database is imported or waited for.  exchange.py is the life of one re
 
     exchange     admitted, decided, forwarded, answered, recorded
     again        sent once more: on a fresh connection, elsewhere, to stable
+    reframing    answers that cannot just be passed on
     waiting      who waits for room; ending, how it is counted, and what we say ourselves
     connection   a caller's side: where requests begin and end; arriving, heads on their way
     forward      an upstream's side: where answers begin and end

@@ -18,7 +18,7 @@ from proxy.routing.plan import Endpoint, ModelPlan, Plan, PoolLimits, ShadowPlan
 from proxy.terms import Arm
 from proxy.traffic.evidence import EvidenceBook
 from proxy.traffic.pools import Goal, OpenConnections, UpstreamPool
-from proxy.traffic.recording import ModelCounts, Recording, Series
+from proxy.traffic.recording import Joint, ModelCounts, Recording
 from proxy.traffic.upstreams import Place, Upstream, UpstreamSet
 from proxy.traffic.watching import Sampler, Watch
 from proxy.wire import HeadMemory, RequestBook
@@ -138,8 +138,8 @@ class ArmRoute:
         "_recording",
         "answer_lines",
         "arm",
+        "joints",
         "model",
-        "series_of",
         "upstreams",
         "version",
     )
@@ -151,22 +151,20 @@ class ArmRoute:
         self.arm = arm.value
         self.upstreams = stock.upstreams(model.name, plan, shadow=arm is Arm.SHADOW)
         self._recording = stock.recording
-        self.series_of: dict[tuple[str, ...], tuple[Series, ...]] = {}  # by segments
+        self.joints: dict[tuple[str, ...], Joint] = {}  # by segments
         release = f"x-release-id: {model.release}\r\n" if model.release else ""
         self.answer_lines = (
             f"\r\nx-model: {model.name}\r\nx-model-version: {version}\r\nx-model-arm: {self.arm}"
             f"\r\n{release}x-request-id: "
         ).encode()
 
-    def all_series(self, segments: tuple[str, ...]) -> tuple[Series, ...]:
-        """The Series that an exchange counts into: everyone's, and each of its segments'.
+    def joint(self, segments: tuple[str, ...]) -> Joint:
+        """What an exchange of these segments counts into.
 
         Labels are bounded by the Plan's declared values; it is asked once for each set of them.
         """
-        labels = ("", *segments)
-        series = self._recording.series
-        found = tuple(series(self.model, self.version, self.arm, label) for label in labels)
-        self.series_of[segments] = found
+        found = self._recording.joint(self.model, self.version, self.arm, segments)
+        self.joints[segments] = found
         return found
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from time import perf_counter_ns
 from typing import Final
@@ -69,8 +70,7 @@ class Plane:
         self._gone: list[EndpointState] = []  # what the next report takes back
         self._hash_key = b""
         # Unique over workers and restarts; the counter makes it unique within one.
-        self.id_prefix = secrets.token_hex(8).encode()
-        self.requests = 0
+        self.ids = _request_ids(secrets.token_hex(8).encode())
         self._take_limits(self.limits)
 
     # --- the Plan ---
@@ -181,11 +181,6 @@ class Plane:
         caller.idle_since = perf_counter_ns()
         caller.deadline = caller.idle_since + self.idle_ns
         return len(self._callers) <= self.limits.connections
-
-    def new_id(self) -> bytes:
-        """An id for a request that has none of its own."""
-        self.requests += 1
-        return b"%b%012x" % (self.id_prefix, self.requests)
 
     def forget(self, caller: CallerConnection) -> None:
         self._callers.discard(caller)
@@ -309,3 +304,10 @@ class Plane:
             self._sweeping = None
         await self._tasks.cancel()
         await asyncio.sleep(0)
+
+
+def _request_ids(prefix: bytes) -> Iterator[bytes]:
+    """Ids without end, in order: what is the same in 4,096 of them is written once."""
+    ends = [b"%03x" % number for number in range(4096)]
+    begins = (b"%b%09x" % (prefix, number) for number in itertools.count())
+    return itertools.chain.from_iterable(map(begin.__add__, ends) for begin in begins)

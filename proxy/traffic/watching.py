@@ -8,7 +8,6 @@ force, or the desk is silent, there is nothing to compare.
 from __future__ import annotations
 
 import time
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
 from xxhash import xxh3_64_intdigest
@@ -108,7 +107,7 @@ class Sampler:
         self._canary = plan.canary
         self._cap = plan.bytes
 
-    def offer(self, exchange: Exchange, pieces: list[bytes]) -> None:
+    def offer(self, exchange: Exchange, pieces: list[bytes], now: int) -> None:
         """Begins to keep the exchange, if it is sampled; ``pieces`` came of its body."""
         # split.sampled, prepared; the same for every request of a customer, whatever his arm.
         fair = xxh3_64_intdigest(self._prefix + exchange.key) < self._limit
@@ -120,7 +119,7 @@ class Sampler:
             return
         cap, live = self._cap, exchange.live
         if live is None:
-            live = exchange.live = Kept(self._book, cap, perf_counter_ns())
+            live = exchange.live = Kept(self._book, cap, now)
         else:
             live.cap = max(live.cap, cap)
         live.asked = Asked(self._book, cap, fair)
