@@ -146,6 +146,8 @@ def conclude(plane: Plane, exchange: Exchange, arm: ArmRoute, outcome: str, now:
         if live.asked is not None:
             live.asked.conclude(exchange, live, outcome, now)
             live.asked = None
+            if not exchange.copies:  # else a pair may still count on it
+                exchange.live = None
     board = plane.board
     if board is None or board.log_share is None:
         return

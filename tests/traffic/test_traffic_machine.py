@@ -19,7 +19,9 @@ from proxy.routing.plan import (
     JsonRewrite,
     ModelLimits,
     ModelPlan,
+    SamplePlan,
     VersionPlan,
+    WatchPlan,
 )
 from proxy.traffic.forward import UpstreamConnection
 
@@ -39,6 +41,7 @@ def the_model(canary: float | None = 50) -> ModelPlan:
         limits=ROOM,
         safe_to_repeat=True,
         fallback=Fallback(first_byte=2.0),
+        watch=WatchPlan(2.0, SamplePlan(30, "samples", canary=True, bytes=30_000)),
     )
 
 
