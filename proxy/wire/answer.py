@@ -82,14 +82,16 @@ class AnswerBook:
     """Scans answer heads.
 
     A server's answers of one second have the same head as long as their length is the same, so
-    whole heads are remembered.
+    whole heads are remembered.  ``recall(block)`` is the hot path, one dict hit: the final answer
+    to a request that was no HEAD, or None.
     """
 
-    __slots__ = ("_book", "_heads", "_starts")
+    __slots__ = ("_book", "_heads", "_starts", "recall")
 
     def __init__(self) -> None:
         self._book = LineBook(_KINDS)
         self._heads: dict[bytes, AnswerHead] = {}
+        self.recall = self._heads.get
         self._starts: dict[bytes, tuple[int, bool, bytes | None]] = {}
 
     def scan(self, block: bytes, to_head: bool) -> AnswerHead:
@@ -99,11 +101,11 @@ class AnswerBook:
         """
         if to_head:
             return self._read(block, True)
-        known = self._heads.get(block)
+        known = self.recall(block)
         if known is not None:
             return known
         head = self._read(block, False)
-        if len(block) <= _HEAD_MEMO_BYTES:
+        if len(block) <= _HEAD_MEMO_BYTES and head.status >= 200:
             if len(self._heads) >= _HEAD_MEMO:
                 self._heads.clear()
             self._heads[block] = head

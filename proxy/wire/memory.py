@@ -57,26 +57,23 @@ class HeadMemory:
         """
         if end > _HEAD_BYTES:
             return self._book.scan(data[:end]), b""
+        block = data[:end]
         for mark in self._marks:
-            at = data.find(mark, 0, end)
-            if at < 0:
+            before, found, rest = block.partition(mark)
+            if not found:
                 continue
-            at += len(mark)
-            stop = data.find(b"\r\n", at, end)
-            if stop < 0:
-                stop = end
-            head = self._heads.get(data[:at] + data[stop:end])
+            value, _, after = rest.partition(b"\r\n")
+            head = self._heads.get(before + mark + after)
             if head is None:
                 break
-            value = data[at:stop]
             if value.isalnum() or _VALUE.fullmatch(value) is not None:
                 return head, value
-            return self._book.scan(data[:end]), b""
+            return self._book.scan(block), b""
         else:
-            head = self._heads.get(data[:end])
+            head = self._heads.get(block)
             if head is not None:
                 return head, b""
-        return self._learn(data[:end])
+        return self._learn(block)
 
     def _learn(self, block: bytes) -> tuple[RequestHead, bytes]:
         head = self._book.scan(block)
@@ -110,8 +107,8 @@ class HeadMemory:
             return b""
         head.cut, head.cut_line = name, at
         head.leave_out(value)
-        begin = block.find(mark) + len(mark)
-        self._keep(block[:begin] + block[begin + len(value) :], head)
+        before, _, rest = block.partition(mark)
+        self._keep(before + mark + rest.partition(b"\r\n")[2], head)
         return value
 
     def _marks_it(self, mark: bytes) -> bool:

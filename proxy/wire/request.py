@@ -70,7 +70,8 @@ class RequestHead:
     in bytes (0 without a body, -1 when chunked); ``minor`` is 0 for an HTTP/1.0 caller;
     ``wanted`` maps the lower-case names that the Plan reads to their values in order;
     ``request_id`` is the caller's when it is sane, else None; ``plain`` means HTTP/1.1 from a
-    caller that says nothing of its own protocol, so that what a proxy adds is always the same.
+    caller that says nothing of its own protocol, so that what a proxy adds is always the same;
+    ``changes`` means that an answer's head must say something of the connection.
 
     Where requests differ in one value only, that value is cut out (memory.py): ``cut`` is the
     lower-case name of its field, ``cut_line`` the index of its line, which ends where the value
@@ -79,13 +80,14 @@ class RequestHead:
     """
 
     __slots__ = (
-        "after", "before", "close", "cut", "cut_line", "expects", "forwarded_proto", "host",
-        "length", "lines", "method", "minor", "plain", "prepared", "request_id", "shadow_mark",
-        "target", "wanted",
+        "_fields", "after", "before", "changes", "close", "cut", "cut_line", "expects",
+        "forwarded_proto", "host", "length", "lines", "method", "minor", "plain", "prepared",
+        "request_id", "shadow_mark", "target", "to_head", "wanted",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, minor: int, lines: list[bytes]) -> None:
         self.method = method
+        self.to_head = method == b"HEAD"
         self.target = target
         self.minor = minor
         self.lines = lines
@@ -98,9 +100,26 @@ class RequestHead:
         self.request_id: bytes | None = None
         self.wanted: dict[bytes, list[bytes]] | None = None
         self.plain = True
+        self.changes = False
         self.cut = self.after = b""
         self.cut_line = -1
         self.prepared: Any = None
+        self._fields: dict[bytes, str] | None = None
+
+    def field(self, name: bytes) -> str:
+        """The value of the first line of a field that goes on (in lower case); empty without one.
+
+        Not of the one that was cut out.  Looked for once: requests share their heads.
+        """
+        if self._fields is None:
+            self._fields = {}
+        found = self._fields.get(name)
+        if found is None:
+            start = name + b":"
+            lines = (x for x in self.lines[1:] if x[: len(start)].lower() == start)
+            found = next(lines, start)[len(start) :].strip().decode("latin-1")
+            self._fields[name] = found
+        return found
 
     def leave_out(self, value: bytes) -> None:
         """Cuts ``value`` out of the one line that ends with it and is ``wanted``.
@@ -128,8 +147,8 @@ class RequestHead:
 
 
 _SAID: Final = (
-    "close", "expects", "forwarded_proto", "host", "length", "plain", "request_id", "shadow_mark",
-    "wanted",
+    "changes", "close", "expects", "forwarded_proto", "host", "length", "plain", "request_id",
+    "shadow_mark", "wanted",
 )  # fmt: skip
 
 
@@ -195,6 +214,7 @@ class RequestBook:
         if start[3]:
             _settle_start(head)
         head.plain = start[2] == 1 and not head.forwarded_proto
+        head.changes = head.close or start[2] == 0
         head.before = b"\r\n".join(head.lines)
         return head
 
