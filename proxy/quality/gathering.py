@@ -28,6 +28,7 @@ MOST_CATEGORIES: Final = 100
 _ROWS_PER_CATEGORY: Final = 10
 _LONGEST_CATEGORY: Final = 100
 _BINS: Final = 20
+_HIGHEST: Final = 64  # level of a row
 _QUANTILES: Final = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 
 
@@ -54,13 +55,14 @@ class Gatherer:
                 if len(self._columns) == MOST_COLUMNS:
                     raise TooManyColumns(f"found more than {MOST_COLUMNS} columns")
                 self._columns[name] = _Column(missing=self.rows)
+        levels = [_level(row) for row in range(self.rows, self.rows + rows)]
         room = max(1, min(self._most, MOST_SAMPLED_IN_ALL // max(1, len(self._columns))))
         for name, column in self._columns.items():
             values = columns.get(name)
             if values is None:
                 column.missing += rows
             else:
-                column.add(self.rows, values, room)
+                column.add(levels, values, room)
         self.rows += rows
 
     def profile(self) -> Profile:
@@ -88,28 +90,28 @@ class _Column:
         self._squares = 0.0  # sum of squared distances from the mean
         self._least, self._most = math.inf, -math.inf
         self._sample = array("d")
-        self._rows = array("Q")
-        self._level = 0  # rows whose hash ends in so many noughts are in the sample
+        self._levels = array("B")  # of the rows in the sample
+        self._level = 0  # rows of a lower one are not in it
         self._categories: Counter[float | str | bool] | None = Counter()
 
-    def add(self, first: int, values: Sequence[Value], room: int) -> None:
+    def add(self, levels: list[int], values: Sequence[Value], room: int) -> None:
         present = [it for it in values if it is not None]
         self.missing += len(values) - len(present)
         self._kinds.update(map(type, present))
         self._categorise(present)
         numbers: list[float] = []
-        rows: list[int] = []
-        for row, value in enumerate(values, first):
+        kept: list[int] = []
+        for level, value in zip(levels, values, strict=True):
             if isinstance(value, int | float) and not isinstance(value, bool):
                 number = _float(value)
                 if math.isfinite(number):
                     numbers.append(number)
-                    rows.append(row)
+                    kept.append(level)
                 else:
                     self._not_finite += 1
         if numbers:
             self._moments(numbers)
-            self._keep(rows, numbers, room)
+            self._keep(kept, numbers, room)
 
     def _categorise(self, values: Sequence[Value]) -> None:
         if self._categories is None:
@@ -138,19 +140,16 @@ class _Column:
         self._least = min(self._least, min(numbers))
         self._most = max(self._most, max(numbers))
 
-    def _keep(self, rows: list[int], numbers: list[float], room: int) -> None:
-        if self._level:
-            mask = (1 << self._level) - 1
-            kept = [at for at, row in enumerate(rows) if not _hash(row) & mask]
-            rows, numbers = [rows[at] for at in kept], [numbers[at] for at in kept]
-        self._rows.extend(rows)
-        self._sample.extend(numbers)
-        while len(self._sample) > room:
+    def _keep(self, levels: list[int], numbers: list[float], room: int) -> None:
+        for level, number in zip(levels, numbers, strict=True):
+            if level >= self._level:
+                self._sample.append(number)
+                self._levels.append(level)
+        while len(self._sample) > room and self._level < _HIGHEST:
             self._level += 1
-            mask = (1 << self._level) - 1
-            kept = [at for at, row in enumerate(self._rows) if not _hash(row) & mask]
-            self._rows = array("Q", (self._rows[at] for at in kept))
+            kept = [at for at, level in enumerate(self._levels) if level >= self._level]
             self._sample = array("d", (self._sample[at] for at in kept))
+            self._levels = array("B", (self._levels[at] for at in kept))
 
     def profile(self, name: str, role: Role) -> ColumnProfile:
         count = sum(self._kinds.values())
@@ -216,8 +215,10 @@ def _float(value: int | float) -> float:
         return math.inf
 
 
-def _hash(row: int) -> int:
-    return xxh3_64_intdigest(row.to_bytes(8, "little"))
+def _level(row: int) -> int:
+    """How many noughts the hash of a row's number ends in: half of all rows have none."""
+    digest = xxh3_64_intdigest(row.to_bytes(8, "little"))
+    return (digest & -digest).bit_length() - 1 if digest else _HIGHEST
 
 
 def quantile(ordered: Sequence[float], q: float) -> float:

@@ -34,29 +34,34 @@ def takes(percents: Percents, use: Use, sample: Sample) -> bool:
     """Whether this use looks at a sample that came up.
 
     The same customer always gets the same answer while the percents stay.  Over all customers it
-    is the use's own percent; for quality with ``canary``, all of the canary's.
+    is the use's own percent, whatever their arm; for quality with ``canary``, all of the canary's
+    that came up.
     """
-    wanted = percents.predictions if use == "predictions" else percents.quality
-    came_up = percents.widest
     if percents.canary and sample.arm == Arm.CANARY:
         if use == "quality":
             return True
-        came_up = 100.0
-    if wanted >= came_up:
-        return came_up > 0
-    # Below came_up, so never a division by nought.
+        if not sample.drawn:
+            return False  # it came up for quality's sake alone
+    wanted = percents.predictions if use == "predictions" else percents.quality
+    widest = percents.widest
+    if wanted >= widest:
+        return widest > 0
+    # Below the widest, so never a division by nought.
     key = (sample.customer or sample.request_id).encode()
-    return point(_SALTS[use], key) < int(POINTS * (wanted / came_up))
+    return point(_SALTS[use], key) < int(POINTS * (wanted / widest))
 
 
 def judged_share(percents: Percents, share: float) -> float:
-    """The chance, 0 to 1, that a customer whose data was looked at is a canary's.
+    """The chance, 0 to 1, that a customer whose data is evidence is a canary's.
 
-    ``share`` is the canary's share of all customers.  Where all of the canary's are looked at, and
-    only a part q of stable's, it is share / (share + (1 - share) q): the share that observations
-    of data quality must carry, so that a canary that is only looked at more often is not blamed.
+    ``share`` is the canary's share of all customers.  Evidence are the samples that are ``drawn``
+    and that quality ``takes``: with ``canary`` those are the widest part w of the canary's
+    customers, but only quality's own part q of stable's, and the chance is
+    share w / (share w + (1 - share) q).  Observations of data quality must carry it, so that a
+    canary that is only looked at more closely is not blamed.
     """
     if not percents.canary:
         return share
-    looked_at = share + (1.0 - share) * (percents.quality / 100.0)
-    return share / looked_at if looked_at else 0.0
+    canary = share * percents.widest
+    both = canary + (1.0 - share) * percents.quality
+    return canary / both if both else 0.0

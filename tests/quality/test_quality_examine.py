@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from proxy.quality import (
     judged_share,
     takes,
 )
+from proxy.routing.split import POINTS, point
 from proxy.terms import Half, Outcome, Sample
 
 V2 = Options(Reading(names=("age", "amount")))
@@ -175,7 +177,8 @@ def customers(percents: Percents, use: Any, arm: str) -> list[bool]:
         (Percents(100, 10), "quality", "stable", 0.1),
         (Percents(100, 10, True), "quality", "canary", 1.0),
         (Percents(20, 10), "quality", "stable", 0.5),  # of the fifth that came up
-        (Percents(20, 10, True), "predictions", "canary", 0.2),  # of all: they all came up
+        (Percents(20, 10, True), "predictions", "canary", 1.0),  # of the drawn ones
+        (Percents(10, 40, True), "predictions", "canary", 0.25),
         (Percents(0, 10), "predictions", "stable", 0.0),
         (Percents(0, 10), "quality", "stable", 1.0),
         (Percents(0, 0), "quality", "stable", 0.0),
@@ -189,6 +192,33 @@ def test_each_use_takes_its_own_percent(
     assert taken == customers(percents, use, arm), "sticky"
 
 
+def test_what_came_up_for_qualitys_sake_alone_is_not_logged() -> None:
+    percents = Percents(100, 10, True)
+    assert not takes(percents, "predictions", sample(drawn=False))
+    assert takes(percents, "quality", sample(drawn=False))
+    assert takes(percents, "predictions", sample(drawn=False, arm="stable"))
+
+
+@given(
+    st.sampled_from([Percents(100, 10, True), Percents(20, 50, True), Percents(60, 60)]),
+    st.floats(0.1, 0.5),
+)
+def test_the_judged_share_is_what_is_seen_of_many_customers(
+    percents: Percents, share: float
+) -> None:
+    """Arm, worker's sample and the desk's draw are independent; the canary's part is counted."""
+    seen = {"canary": 0, "stable": 0}
+    for at in range(4_000):
+        key = str(at).encode()
+        arm = "canary" if point(b"split", key) < share * POINTS else "stable"
+        drawn = point(b"sample", key) < percents.widest / 100 * POINTS
+        if drawn and takes(percents, "quality", sample(arm=arm, customer=f"hash of {at}")):
+            seen[arm] += 1
+    n = sum(seen.values())
+    expected = judged_share(percents, share)
+    assert abs(seen["canary"] / n - expected) < 5 * math.sqrt(expected * (1 - expected) / n)
+
+
 def test_who_named_nobody_is_drawn_by_the_request() -> None:
     percents = Percents(100, 50)
     drawn = {takes(percents, "quality", sample(customer="", arm="stable", request_id=f"{at}"))
@@ -200,7 +230,7 @@ def test_the_share_of_what_was_looked_at() -> None:
     assert judged_share(Percents(100, 10), 0.05) == 0.05
     # Of 1,000 customers 50 are the canary's and all looked at, and 95 of the other 950.
     assert judged_share(Percents(100, 10, True), 0.05) == pytest.approx(50 / (50 + 95))
-    assert judged_share(Percents(0, 100, True), 0.05) == pytest.approx(0.05)
+    assert judged_share(Percents(0, 10, True), 0.05) == pytest.approx(0.05)
     assert judged_share(Percents(0, 0, True), 0.0) == 0.0
 
 
