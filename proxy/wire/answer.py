@@ -57,7 +57,7 @@ class AnswerHead:
     UNTIL_CLOSE), 0 where the status or the request's method allows no body.
     """
 
-    __slots__ = ("_fields", "close", "length", "lines", "status", "text")
+    __slots__ = ("_content", "close", "length", "lines", "status", "text")
 
     def __init__(self, status: int, close: bool, lines: list[bytes]) -> None:
         self.status = status
@@ -65,17 +65,20 @@ class AnswerHead:
         self.lines = lines
         self.length = UNTIL_CLOSE
         self.text = b""
-        self._fields: dict[bytes, str] = {}
+        self._content: tuple[str, str] | None = None
+
+    def content(self) -> tuple[str, str]:
+        """Content-Type and Content-Encoding; what is not said is empty."""
+        found = self._content
+        if found is None:
+            found = self._content = self.field(b"content-type"), self.field(b"content-encoding")
+        return found
 
     def field(self, name: bytes) -> str:
         """The value of the first line of a field (in lower case); empty without one."""
-        found = self._fields.get(name)
-        if found is None:
-            start = name + b":"
-            lines = (x for x in self.lines if x[: len(start)].lower() == start)
-            found = next(lines, start)[len(start) :].strip().decode("latin-1")
-            self._fields[name] = found
-        return found
+        start = name + b":"
+        lines = (x for x in self.lines if x[: len(start)].lower() == start)
+        return next(lines, start)[len(start) :].strip().decode("latin-1")
 
 
 class AnswerBook:
