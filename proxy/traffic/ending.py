@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: A larger answer takes of the room for all pairs; smaller ones are bounded by how many there are.
 _SMALL: Final = 16_384
+#: Making a member of an Enum from its value runs Python code, a look-up here does not.
+_OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
 OVERLOAD: Final = Outcome.PROXY_OVERLOAD.value
 _ALWAYS_LOGGED: Final = frozenset(
     outcome.value for outcome, owner in OWNER.items() if owner in (Owner.UPSTREAM, Owner.PROXY)
@@ -40,10 +42,10 @@ class Body:
 
     def keep(self, pieces: list[bytes]) -> None:
         for piece in pieces:
-            room = self.cap - self.size
+            room, size = self.cap - self.size, len(piece)
             if room > 0 and not self.lost:
-                self._pieces.append(piece[:room])
-            self.size += len(piece)
+                self._pieces.append(piece if size <= room else piece[:room])
+            self.size += size
         if self.size > _SMALL and not self.lost:
             self._weigh()
 
@@ -56,7 +58,9 @@ class Body:
 
     def start(self, cap: int) -> bytes:
         """What was kept of it, cut to ``cap`` bytes."""
-        return b"".join(self._pieces)[:cap]
+        pieces = self._pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return body if len(body) <= cap else body[:cap]
 
 
 class Kept(Body):
@@ -76,16 +80,11 @@ class Kept(Body):
 
     def half(self, version: str, outcome: str, status: int, now: int, cap: int) -> Half:
         """This answer as one side of a pair, its body cut to ``cap`` bytes."""
-        return Half(
-            version=version,
-            outcome=Outcome(outcome),
-            status=status,
-            seconds=(now - self.began) / 1e9,
-            body=self.start(cap),
-            body_bytes=self.size,
-            content_type="" if self.head is None else self.head.field(b"content-type"),
-            content_encoding="" if self.head is None else self.head.field(b"content-encoding"),
-        )
+        seconds, kind = (now - self.began) / 1e9, ("", "")
+        if self.head is not None:
+            kind = self.head.content()
+        body = self.start(cap)
+        return Half(version, _OUTCOMES[outcome], status, seconds, body, self.size, *kind)
 
 
 class PairDraft:

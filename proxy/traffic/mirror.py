@@ -75,7 +75,9 @@ class Mirror:
             return None
         text = prepared.copies.get(self)
         if text is None:
-            text = prepared.copies[self] = self.heads.text(exchange.head)
+            text = self.heads.text(exchange.head)
+            if not exchange.head.varying:
+                prepared.copies[self] = text
         draft = self._draft(exchange, now) if self._pairs.limit else None
         copy = Copy(self, exchange, text, draft, pieces, now)
         if prepared.repeatable:

@@ -150,11 +150,12 @@ class Asked(Body):
             book.sample(self._sample(exchange, live, outcome, now))
 
     def _sample(self, exchange: Exchange, live: Kept, outcome: str, now: int) -> Sample:
-        route, arm, head = exchange.route, exchange.arm, exchange.head
+        route, arm = exchange.route, exchange.arm
         assert route is not None
         assert arm is not None
         version = route.stable.version if exchange.fallback else arm.version
         status = exchange.status if exchange.spoken else 0  # ours is no answer of theirs
+        kind, encoding = exchange.head.content()
         return Sample(
             request_id=exchange.request_id.decode(),
             model=route.name,
@@ -166,7 +167,7 @@ class Asked(Body):
             at=time.time(),
             request=self.start(self.cap),
             request_bytes=self.size,
-            request_type=head.field(b"content-type")[:_TYPE_CHARS],
+            request_type=kind[:_TYPE_CHARS],
             answer=live.half(version, outcome, status, now, self.cap),
-            request_encoding=head.field(b"content-encoding")[:_TYPE_CHARS],
+            request_encoding=encoding[:_TYPE_CHARS],
         )

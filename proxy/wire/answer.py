@@ -6,7 +6,17 @@ import re
 from typing import Final
 
 from proxy.errors import AnswerBroken
-from proxy.wire.fields import UNSEEN, BadLine, Kind, Line, LineBook, nominated, tokens, without
+from proxy.wire.fields import (
+    UNSEEN,
+    BadLine,
+    Kind,
+    Line,
+    LineBook,
+    content,
+    nominated,
+    tokens,
+    without,
+)
 
 _START: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _HEAD_MEMO: Final = 256
@@ -57,7 +67,7 @@ class AnswerHead:
     UNTIL_CLOSE), 0 where the status or the request's method allows no body.
     """
 
-    __slots__ = ("_fields", "close", "length", "lines", "status", "text")
+    __slots__ = ("_content", "close", "length", "lines", "status", "text")
 
     def __init__(self, status: int, close: bool, lines: list[bytes]) -> None:
         self.status = status
@@ -65,16 +75,13 @@ class AnswerHead:
         self.lines = lines
         self.length = UNTIL_CLOSE
         self.text = b""
-        self._fields: dict[bytes, str] = {}
+        self._content: tuple[str, str] | None = None
 
-    def field(self, name: bytes) -> str:
-        """The value of the first line of a field (in lower case); empty without one."""
-        found = self._fields.get(name)
+    def content(self) -> tuple[str, str]:
+        """Content-Type and Content-Encoding; what is not said is empty."""
+        found = self._content
         if found is None:
-            start = name + b":"
-            lines = (x for x in self.lines if x[: len(start)].lower() == start)
-            found = next(lines, start)[len(start) :].strip().decode("latin-1")
-            self._fields[name] = found
+            found = self._content = content(self.lines)
         return found
 
 
