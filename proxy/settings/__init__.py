@@ -10,6 +10,7 @@ from proxy.settings.change import needs_restart
 from proxy.settings.compile import (
     compile_model,
     compile_plan,
+    feedback_policies,
     fingerprint,
     split_salt,
     thresholds,
@@ -22,6 +23,7 @@ __all__ = [
     "Settings",
     "compile_model",
     "compile_plan",
+    "feedback_policies",
     "fingerprint",
     "json_schema",
     "load",

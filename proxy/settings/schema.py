@@ -14,6 +14,7 @@ from pydantic import Field, JsonValue, PrivateAttr, model_validator
 from proxy.routing import plan
 from proxy.settings import grammar
 from proxy.settings.breakers import Thresholds, all_off
+from proxy.settings.feedback import Effect, EventName, LabelPart
 from proxy.settings.grammar import Address
 from proxy.settings.kinds import Kind, OrOff, choice, duration, exactly_one
 from proxy.settings.processors import available
@@ -224,6 +225,19 @@ class Model(Part):
         Thresholds,
         OrOff("a mapping with error_rate, latency, consecutive_failures, or off", all_off),
     ] = Field(default=Thresholds(), description="What reverts the canary by itself.")
+    labels: dict[EventName, LabelPart] = Field(
+        default={},
+        max_length=64,
+        description="How labels are held against predictions, by the label's name. A label "
+        "without a rule here is kept, and is no evidence.",
+    )
+    signals: dict[EventName, Effect] = Field(
+        default={},
+        max_length=64,
+        description="What a downstream signal brings about, by its source: the canary is reverted, "
+        "its share may not grow, or it is noted. `other` stands for those that are not named; "
+        "left out, they are noted.",
+    )
 
 
 class AccessLog(Part):
