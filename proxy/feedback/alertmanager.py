@@ -6,7 +6,7 @@ What is not needed is let be, so that its next fields break nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -39,9 +39,7 @@ class _Alert(msgspec.Struct):
 
 _WEBHOOK: Final = msgspec.json.Decoder(Webhook)
 _ALERT: Final = msgspec.json.Decoder(_Alert)
-_FIELDS: Final[msgspec.json.Decoder[dict[str, Any]]] = msgspec.json.Decoder(
-    dict[str, msgspec.Raw]
-)
+_FIELDS: Final[msgspec.json.Decoder[dict[str, Any]]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def is_webhook(body: bytes) -> bool:
@@ -52,13 +50,11 @@ def is_webhook(body: bytes) -> bool:
         return False
 
 
-def read(
-    body: bytes, now: float, models: Collection[str], source: str = SOURCE
-) -> Iterator[Item | Fault]:
+def read(body: bytes, now: float, source: str = SOURCE) -> Iterator[Item | Fault]:
     """Each alert as a signal of ``source``.  Raises Broken when the whole is none of version 4.
 
-    The labels ``model`` and ``version`` say whom it is about.  A ``model`` that the config does
-    not have is no fault here: alerts are labelled for many readers.
+    The labels ``model`` and ``version`` say whom it is about.  A ``model`` that no config has is
+    no fault here: alerts are labelled for many readers.
     """
     try:
         hook = _WEBHOOK.decode(body)
@@ -69,16 +65,14 @@ def read(
     time = values.times(now)
     for index, raw in enumerate(hook.alerts):
         try:
-            yield Item(index, _signal(_ALERT.decode(raw), time, models, source))
+            yield Item(index, _signal(_ALERT.decode(raw), time, source))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             yield Fault(index, f"alerts[{index}]: {error}")
         except Unfit as unfit:
             yield Fault(index, f"alerts[{index}]: found {unfit.found}; allowed is {unfit}")
 
 
-def _signal(
-    alert: _Alert, time: values.Reader, models: Collection[str], source: str
-) -> Signal:
+def _signal(alert: _Alert, time: values.Reader, source: str) -> Signal:
     if alert.status not in ("firing", "resolved"):
         raise Unfit('"firing" or "resolved"', f"status {shown(alert.status)}")
     resolved = alert.status == "resolved"

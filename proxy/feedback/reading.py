@@ -123,9 +123,7 @@ class Forms:
         model, at = said.get("model", ""), said.get("at")
         what = (request_id, model, customer, since, until)
         event_id = said.get("event_id") or _made("label", said["name"], said["value"], at, *what)
-        label = Label(
-            event_id, said["name"], said["value"], self.now if at is None else at, *what
-        )
+        label = Label(event_id, said["name"], said["value"], self.now if at is None else at, *what)
         return Item(index, label, key)
 
     def _kpi(self, index: int, said: dict[str, Any], path: str) -> Item:
@@ -143,7 +141,8 @@ class Forms:
 
     def _signal(self, index: int, said: dict[str, Any], path: str) -> Item:
         _need(said, ("source", "summary"), path)
-        at, key = said.get("at"), said.get("customer", b"")
+        # Without a time of its own it is one that goes off now, whether it did before or not.
+        at, key = said.get("at", self.now), said.get("customer", b"")
         customer = self._hashed(key) if key else ""
         named = (said["source"], said.get("model", ""), said.get("version", ""))
         alarm, resolved = said.get("alarm", ""), said.get("resolved", False)
@@ -154,7 +153,7 @@ class Forms:
             model=named[1],
             severity=said.get("severity", ""),
             summary=said["summary"],
-            at=self.now if at is None else at,
+            at=at,
             link=said.get("link", ""),
             resolved=resolved,
             alarm=alarm,

@@ -53,9 +53,7 @@ def of_label(running: Running | None, policy: Policy, label: Label, made: Predic
     rule = policy.labels.get(label.name)
     if rule is None:
         return NO_RULE
-    if running.at(made.at) is None or (
-        made.arm == Arm.CANARY and made.version != running.version
-    ):
+    if running.at(made.at) is None or (made.arm == Arm.CANARY and made.version != running.version):
         return EARLY
     if not made.drawn or not 0.0 < made.share < 1.0 or made.arm not in (Arm.CANARY, Arm.STABLE):
         return UNDRAWN
@@ -64,7 +62,7 @@ def of_label(running: Running | None, policy: Policy, label: Label, made: Predic
     except Unfitting:
         return UNFIT
     return Observation(
-        Source.LABEL, Arm(made.arm), made.share, made.customer, made.at, label.name, lost,
+        Source.LABEL, Arm(made.arm), made.share, made.customer, label.at, label.name, lost,
         made.segments,
     )  # fmt: skip
 

@@ -75,11 +75,12 @@ class Trials:
         was.add(step)
         return was
 
-    def restore(self, model: str, version: str, evidence: Iterable[Evidence]) -> None:
+    def restore(self, model: str, version: str, began: float, evidence: Iterable[Evidence]) -> None:
         """The shares before this desk began, from what was written of the running canary."""
         found = self._running.get(model)
         if found is None or found.version != version:
             return
+        found.came = began
         steps: list[Step] = []
         for line in sorted(evidence, key=lambda line: line.at):
             percent = round(line.share * 100, 2)
