@@ -236,10 +236,10 @@ TABLE: Final = (
         "Labels that met their predictions.",
     ),
     Row(
-        "pointsman_feedback_waiting",
-        "gauge",
+        "pointsman_feedback_waited_total",
+        "counter",
         (),
-        "Labels that wait for their predictions.",
+        "Labels that came before their predictions were in the ledger, or for unknown requests.",
     ),
     Row(
         "pointsman_signals_total",

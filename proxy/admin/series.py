@@ -173,7 +173,7 @@ def _feedback(made: Board, feedback: Feedback) -> None:
     for result, n in sorted(feedback.evidence.items()):
         made.add("pointsman_feedback_evidence_total", (result,), n)
     made.add("pointsman_feedback_joined_total", (), feedback.joins)
-    made.add("pointsman_feedback_waiting", (), feedback.waiting)
+    made.add("pointsman_feedback_waited_total", (), feedback.waited)
     for (source, effect), n in sorted(feedback.signals.counts.items()):
         made.add("pointsman_signals_total", (source, effect), n)
 

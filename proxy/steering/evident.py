@@ -18,9 +18,10 @@ OBSERVED: Final = "observed"
 NO_CANARY: Final = "no_canary"  # none is on trial
 EARLY: Final = "early"  # from before the trial, or of another canary
 UNDRAWN: Final = "undrawn"  # a tester's choice, or a share that leaves one arm empty
+KEYLESS: Final = "keyless"  # shown to nobody when it came, and then the key was gone
 NO_RULE: Final = "no_rule"  # no rule in ``labels:`` has this name
 UNFIT: Final = "unfit"  # label and prediction cannot be held against each other
-RESULTS: Final = (OBSERVED, NO_CANARY, EARLY, UNDRAWN, NO_RULE, UNFIT)
+RESULTS: Final = (OBSERVED, NO_CANARY, EARLY, UNDRAWN, KEYLESS, NO_RULE, UNFIT)
 
 #: An observation, or why there is none.
 Seen: TypeAlias = "Observation | str"
@@ -43,6 +44,9 @@ def of_customer(
 
 
 def of_kpi(running: Running | None, kpi: Kpi, key: bytes) -> Seen:
+    """``key`` is empty where it is not known any more."""
+    if not key and running is not None:
+        return KEYLESS
     return of_customer(running, key, kpi.customer, kpi.at, Source.KPI, kpi.name, kpi.value)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -36,8 +36,10 @@ _NONE: Final = Policy()
 
 
 class Joined(Protocol):
-    """A label and the prediction that it is about."""
+    """A label met a prediction; ``id`` names the meeting."""
 
+    @property
+    def id(self) -> int: ...
     @property
     def label(self) -> Label: ...
     @property
@@ -47,26 +49,30 @@ class Joined(Protocol):
 class Taken(Protocol):
     """What the ledger did with events, all of them or none.
 
-    ``fresh`` are the ids of those that it did not have yet; ``joined`` the labels among them that
-    met their predictions; ``waiting`` is how many did not.
+    ``kpis`` are the KPI events that it did not have yet, ``joined`` the labels that met their
+    predictions, ``waiting`` the number of new labels that did not.
     """
 
     @property
-    def fresh(self) -> Collection[str]: ...
+    def accepted(self) -> int: ...
+    @property
+    def duplicates(self) -> int: ...
     @property
     def joined(self) -> Sequence[Joined]: ...
+    @property
+    def kpis(self) -> Sequence[Kpi]: ...
     @property
     def waiting(self) -> int: ...
 
 
 class Ledger(Protocol):
-    """What feedback needs of the ledger.  ``take`` raises StateError when it cannot commit."""
+    """What feedback needs of the ledger."""
 
-    async def take(self, events: Sequence[Label | Kpi]) -> Taken: ...
+    async def take(self, events: Sequence[Label | Kpi]) -> Taken:
+        """Keep them.  Raises StateError when that cannot be committed: then none is kept."""
 
-    @property
-    def waiting(self) -> int:
-        """Labels that wait for their predictions, all together."""
+    def delivered(self, joined: Sequence[int], kpis: Sequence[str]) -> None:
+        """The judge has seen these, by their ids: they are not to be delivered again."""
 
 
 class Receipt(msgspec.Struct):
@@ -104,6 +110,7 @@ class Feedback:
         #: Of those taken: how many became evidence, and why the others did not.
         self.evidence: Counter[str] = Counter()
         self.joins = 0
+        self.waited = 0
         self.use(policies, plan, now)
 
     def use(self, policies: Mapping[str, Policy], plan: Plan, now: float) -> None:
@@ -123,11 +130,6 @@ class Feedback:
         down."""
         self._trials.restore(model, version, began, evidence)
 
-    @property
-    def waiting(self) -> int:
-        """Labels that wait for their predictions, all together."""
-        return self._ledger.waiting
-
     async def take(self, items: Sequence[Item], faults: int = 0) -> Receipt:
         """Keep the events and show them to the judge; ``faults`` of others are only counted.
 
@@ -138,40 +140,52 @@ class Feedback:
             self.taken[UNREAD, REJECTED] += faults
         if taken is None:
             return Receipt()
-        fresh = taken.fresh
-        found, counts, kinds = await asyncio.to_thread(self._seen, items, fresh, taken.joined)
-        self.joins += len(taken.joined)
+        self._count(items, taken)
+        keys = {it.event.event_id: it.key for it in items} if taken.kpis else {}
+        found, counts = await asyncio.to_thread(self._seen, taken.joined, taken.kpis, keys)
         self.evidence.update(counts)
-        self.taken.update(kinds)
         await self._show(found)
-        accepted = sum(n for (_, result), n in kinds.items() if result == ACCEPTED)
-        return Receipt(accepted, len(items) - accepted, taken.waiting)
+        self._delivered(taken.joined, taken.kpis)
+        return Receipt(taken.accepted, taken.duplicates, taken.waiting)
 
-    def joined(self, joined: Sequence[Joined]) -> None:
-        """Predictions have come for labels that waited for them: the ledger's callback."""
-        found = evident.sorted_out(self._of_labels(joined), self.evidence)
+    def deliver(self, joined: Sequence[Joined], kpis: Sequence[Kpi]) -> None:
+        """The ledger's callback: predictions have come for labels that waited for them, or what
+        another desk took was not shown to the judge any more.
+
+        Of a KPI event only the customer's hash was kept, and the split asks for the key: what
+        was not shown at once is no evidence.
+        """
+        found, counts = self._seen(joined, kpis, {})
         self.joins += len(joined)
+        self.evidence.update(counts)
         for model, observations in found.items():
             self._desk.observe(model, observations)
+        self._delivered(joined, kpis)
+
+    def _count(self, items: Sequence[Item], taken: Taken) -> None:
+        kpis = sum(isinstance(item.event, Kpi) for item in items)
+        fresh = {"kpi": len(taken.kpis), "label": taken.accepted - len(taken.kpis)}
+        for kind, n in (("label", len(items) - kpis), ("kpi", kpis)):
+            for result, count in ((ACCEPTED, fresh[kind]), (DUPLICATE, n - fresh[kind])):
+                if count:
+                    self.taken[kind, result] += count
+        self.joins += len(taken.joined)
+        self.waited += taken.waiting
+
+    def _delivered(self, joined: Sequence[Joined], kpis: Sequence[Kpi]) -> None:
+        if joined or kpis:
+            self._ledger.delivered([it.id for it in joined], [it.event_id for it in kpis])
 
     def _seen(
-        self, items: Sequence[Item], fresh: Collection[str], joined: Sequence[Joined]
-    ) -> tuple[dict[str, list[Observation]], Counter[str], Counter[tuple[str, str]]]:
-        """Runs beside the loop: it reads what the loop only ever replaces whole."""
-        seen, kinds, left = self._of_labels(joined), Counter[tuple[str, str]](), set(fresh)
-        for item in items:
-            event = item.event
-            kind = KINDS[isinstance(event, Kpi)]
-            if event.event_id not in left:
-                kinds[kind, DUPLICATE] += 1
-                continue
-            left.remove(event.event_id)  # a second one of the same request is a duplicate
-            kinds[kind, ACCEPTED] += 1
-            if isinstance(event, Kpi):
-                running = self._trials.of(event.model)
-                seen.setdefault(event.model, []).append(evident.of_kpi(running, event, item.key))
+        self, joined: Sequence[Joined], kpis: Sequence[Kpi], keys: Mapping[str, bytes]
+    ) -> tuple[dict[str, list[Observation]], Counter[str]]:
+        """Runs beside the loop as well: it reads what the loop only ever replaces whole."""
+        seen = self._of_labels(joined)
+        for kpi in kpis:
+            running, key = self._trials.of(kpi.model), keys.get(kpi.event_id, b"")
+            seen.setdefault(kpi.model, []).append(evident.of_kpi(running, kpi, key))
         counts: Counter[str] = Counter()
-        return evident.sorted_out(seen, counts), counts, kinds
+        return evident.sorted_out(seen, counts), counts
 
     def _of_labels(self, joined: Sequence[Joined]) -> dict[str, list[Seen]]:
         seen: dict[str, list[Seen]] = {}
