@@ -13,7 +13,7 @@
     record      the one writer of the history; nobody waits for the disk
     feedback    what the world said later: kept, then shown to the judge
     evident     an event of it as an observation, or why it is none (pure)
-    trials      the shares that a running canary had, and when
+    shares      the shares that a running canary had, and when
     signals     downstream alarms, and what the operator wants of them
     workers     who there is
     view        fills in status.py, the document of /v1/status

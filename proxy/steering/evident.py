@@ -11,11 +11,11 @@ from typing import Final, TypeAlias
 
 from proxy.feedback import Kpi, Label, Policy, Prediction, Unfitting, loss
 from proxy.judge import Observation, Source
-from proxy.steering.trials import Running
+from proxy.steering.shares import Running
 from proxy.terms import Arm
 
 OBSERVED: Final = "observed"
-NO_CANARY: Final = "no_canary"  # none is on trial
+NO_CANARY: Final = "no_canary"  # none is on trial; of a KPI event, any more
 EARLY: Final = "early"  # from before the trial, or of another canary
 UNDRAWN: Final = "undrawn"  # a tester's choice, or a share that leaves one arm empty
 KEYLESS: Final = "keyless"  # shown to nobody when it came, and then the key was gone
@@ -43,9 +43,17 @@ def of_customer(
     return Observation(source, arm, step.percent / 100, customer, at, name, value)
 
 
-def of_kpi(running: Running | None, kpi: Kpi, key: bytes) -> Seen:
-    """``key`` is empty where it is not known any more."""
-    if not key and running is not None:
+def of_kpi(running: Running | None, kpi: Kpi, key: bytes, ended: float) -> Seen:
+    """``key`` is empty where it is not known any more; ``ended`` is when the last canary went.
+
+    Without a canary everybody has stable, with a share of nought: what recovers after a revert
+    is seen in that.
+    """
+    if running is None:
+        if kpi.at < ended:
+            return NO_CANARY
+        return Observation(Source.KPI, Arm.STABLE, 0.0, kpi.customer, kpi.at, kpi.name, kpi.value)
+    if not key:
         return KEYLESS
     return of_customer(running, key, kpi.customer, kpi.at, Source.KPI, kpi.name, kpi.value)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -19,8 +19,8 @@ from proxy.judge import Evidence, Observation
 from proxy.routing.plan import Plan
 from proxy.steering import evident
 from proxy.steering.evident import Seen
+from proxy.steering.shares import Shares
 from proxy.steering.signals import Consequences, Signals
-from proxy.steering.trials import Trials
 
 #: Observations that the judge is shown before others have their turn on the loop.
 AT_ONCE: Final = 2_000
@@ -36,10 +36,8 @@ _NONE: Final = Policy()
 
 
 class Joined(Protocol):
-    """A label met a prediction; ``id`` names the meeting."""
+    """A label met a prediction."""
 
-    @property
-    def id(self) -> int: ...
     @property
     def label(self) -> Label: ...
     @property
@@ -71,8 +69,8 @@ class Ledger(Protocol):
     async def take(self, events: Sequence[Label | Kpi]) -> Taken:
         """Keep them.  Raises StateError when that cannot be committed: then none is kept."""
 
-    def delivered(self, joined: Sequence[int], kpis: Sequence[str]) -> None:
-        """The judge has seen these, by their ids: they are not to be delivered again."""
+    def delivered(self, joined: Sequence[Any], kpis: Sequence[Kpi]) -> None:
+        """The judge has seen these: they are not to be delivered again."""
 
 
 class Receipt(msgspec.Struct):
@@ -101,9 +99,9 @@ class Feedback:
         self._desk = desk
         self._ledger = ledger
         self._policies = policies
-        self._trials = Trials()
+        self._shares = Shares()
         self.hashed: Callable[[bytes], str] = hasher(hash_key)
-        self.signals = Signals(desk, self._trials)
+        self.signals = Signals(desk, self._shares)
         self.models: frozenset[str] = frozenset()
         #: (kind, result) -> events since the desk's start.
         self.taken: Counter[tuple[str, str]] = Counter()
@@ -122,13 +120,13 @@ class Feedback:
     def follow(self, plan: Plan, now: float) -> None:
         """``plan`` is in force from ``now`` on."""
         self.models = frozenset(model.name for model in plan.models)
-        self._trials.follow(plan, now)
+        self._shares.follow(plan, now)
         self.signals.follow()
 
     def restore(self, model: str, version: str, began: float, evidence: Iterable[Evidence]) -> None:
         """What was written of a canary that was on trial, from ``began`` on, when the desk went
         down."""
-        self._trials.restore(model, version, began, evidence)
+        self._shares.restore(model, version, began, evidence)
 
     async def take(self, items: Sequence[Item], faults: int = 0) -> Receipt:
         """Keep the events and show them to the judge; ``faults`` of others are only counted.
@@ -174,7 +172,7 @@ class Feedback:
 
     def _delivered(self, joined: Sequence[Joined], kpis: Sequence[Kpi]) -> None:
         if joined or kpis:
-            self._ledger.delivered([it.id for it in joined], [it.event_id for it in kpis])
+            self._ledger.delivered(joined, kpis)
 
     def _seen(
         self, joined: Sequence[Joined], kpis: Sequence[Kpi], keys: Mapping[str, bytes]
@@ -182,8 +180,9 @@ class Feedback:
         """Runs beside the loop as well: it reads what the loop only ever replaces whole."""
         seen = self._of_labels(joined)
         for kpi in kpis:
-            running, key = self._trials.of(kpi.model), keys.get(kpi.event_id, b"")
-            seen.setdefault(kpi.model, []).append(evident.of_kpi(running, kpi, key))
+            model, key = kpi.model, keys.get(kpi.event_id, b"")
+            found = evident.of_kpi(self._shares.of(model), kpi, key, self._shares.ended(model))
+            seen.setdefault(model, []).append(found)
         counts: Counter[str] = Counter()
         return evident.sorted_out(seen, counts), counts
 
@@ -193,7 +192,7 @@ class Feedback:
             made = each.prediction
             seen.setdefault(made.model, []).append(
                 evident.of_label(
-                    self._trials.of(made.model),
+                    self._shares.of(made.model),
                     self._policies.get(made.model, _NONE),
                     each.label,
                     made,

@@ -17,7 +17,7 @@ import msgspec
 from proxy.feedback import Item, Policy, Signal
 from proxy.judge import Observation, Source
 from proxy.steering import evident
-from proxy.steering.trials import Running, Trials
+from proxy.steering.shares import Running, Shares
 from proxy.terms import Finding, Verdict
 
 log = logging.getLogger(__name__)
@@ -83,9 +83,9 @@ class Heard(msgspec.Struct):
 class Signals:
     """Acts on signals by the file's policy."""
 
-    def __init__(self, desk: Consequences, trials: Trials) -> None:
+    def __init__(self, desk: Consequences, shares: Shares) -> None:
         self._desk = desk
-        self._trials = trials
+        self._shares = shares
         self._policies: Mapping[str, Policy] = {}
         self._named: frozenset[str] = frozenset()
         self._heard: OrderedDict[str, None] = OrderedDict()
@@ -103,7 +103,7 @@ class Signals:
     def follow(self) -> None:
         """Another plan is in force: who is canary no more is held no more."""
         for model, version in list(self._holding):
-            running = self._trials.of(model)
+            running = self._shares.of(model)
             if running is None or running.version != version:
                 del self._holding[model, version]
 
@@ -140,7 +140,7 @@ class Signals:
     def _act(self, signal: Signal, key: bytes) -> set[str]:
         """What it brought about, over all the models that it is about."""
         names = [signal.model] if signal.model else list(self._policies)
-        about = [(name, it) for name in names if (it := self._trials.of(name)) is not None]
+        about = [(name, it) for name in names if (it := self._shares.of(name)) is not None]
         effects = {self._on(name, running, signal, key) for name, running in about}
         return effects or {RESOLVED if signal.resolved else ELSEWHERE}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Sequence
@@ -87,12 +88,8 @@ def test_by_hand_as_by_the_decoder(items: list[object], indent: int | None) -> N
 
 @given(st.binary(max_size=100) | st.text(alphabet='[]{},":\\ a1', max_size=60).map(str.encode))
 def test_any_body_is_items_or_broken(body: bytes) -> None:
-    try:
-        items = split(body, "events")
-    except Broken as broken:
-        assert str(broken)
-    else:
-        assert len(items) <= len(body)
+    with contextlib.suppress(Broken):
+        assert len(split(body, "events")) <= len(body)
 
 
 @given(st.lists(plain, max_size=6), st.lists(st.integers(1, 9)), st.sampled_from([b"\n", b"\r\n"]))

@@ -51,11 +51,12 @@ class Running:
         return Arm.CANARY if point(self.salt, key) < threshold(percent) else Arm.STABLE
 
 
-class Trials:
+class Shares:
     """The running canaries by model."""
 
     def __init__(self) -> None:
         self._running: dict[str, Running] = {}
+        self._ended: dict[str, float] = {}
         self._begun = False
 
     def follow(self, plan: Plan, now: float) -> None:
@@ -64,6 +65,9 @@ class Trials:
         for model in plan.models:
             if model.canary is not None:
                 running[model.name] = self._next(model, model.canary.percent, now)
+        known = {model.name for model in plan.models}
+        ended = {name: now for name in self._running if name not in running}
+        self._ended = {n: at for n, at in (self._ended | ended).items() if n in known}
         self._running = running
         self._begun = True
 
@@ -94,3 +98,7 @@ class Trials:
     def of(self, model: str) -> Running | None:
         """The canary of ``model``, if one is on trial."""
         return self._running.get(model)
+
+    def ended(self, model: str) -> float:
+        """When its last canary went, that this desk knows of; -inf without one."""
+        return self._ended.get(model, -math.inf)
