@@ -1,15 +1,18 @@
-"""What stands around feedback in tests: a desk that only remembers, and the real ledger's shape."""
+"""What stands around feedback in tests: a desk that only remembers, and a real ledger."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
 
-from proxy.errors import StateError
-from proxy.feedback import Forms, Item, Kpi, Label, Prediction
+from proxy.feedback import Forms, Item, Prediction
 from proxy.judge import Observation
 from proxy.routing.plan import CanaryPlan, ModelPlan, Plan
+from proxy.store.ledger import Ledger, LedgerLimits
+from proxy.store.ledger.nouns import Deliver
 from proxy.terms import Finding
 
 NOW = 1_790_000_000.0
@@ -37,44 +40,10 @@ def prediction(request_id: str = "r1", **more: Any) -> Prediction:
     return Prediction(**(made | more))
 
 
-class Met(NamedTuple):
-    label: Label
-    prediction: Prediction
-
-
-class Took(NamedTuple):
-    accepted: int
-    duplicates: int
-    joined: list[Met]
-    kpis: list[Kpi]
-    waiting: int
-
-
-class Shelf:
-    """A ledger by request id alone, in memory: for tests of what stands around it."""
-
-    def __init__(self) -> None:
-        self.predictions: dict[str, Prediction] = {}
-        self.known: dict[str, Label | Kpi] = {}
-        self.broken = False
-        self.confirmed = 0
-
-    async def take(self, events: Sequence[Label | Kpi]) -> Took:
-        if self.broken:
-            raise StateError("ledger.sqlite3: the disk is full")
-        fresh = {it.event_id: it for it in events if it.event_id not in self.known}
-        self.known |= fresh
-        labels = [it for it in fresh.values() if isinstance(it, Label)]
-        met = [
-            Met(it, self.predictions[it.request_id])
-            for it in labels
-            if it.request_id in self.predictions
-        ]
-        kpis = [it for it in fresh.values() if isinstance(it, Kpi)]
-        return Took(len(fresh), len(events) - len(fresh), met, kpis, len(labels) - len(met))
-
-    def delivered(self, joined: Sequence[Any], kpis: Sequence[Kpi]) -> None:
-        self.confirmed += len(joined) + len(kpis)
+def ledger(folder: Path, deliver: Deliver | None = None) -> Ledger:
+    """A real one that does not linger."""
+    limits = LedgerLimits(linger=0.0, settle=0.0, retry=0.05, lock=0.05)
+    return Ledger(f"sqlite:///{folder / 'ledger.sqlite3'}", deliver, limits)
 
 
 class Remembered:
@@ -95,3 +64,12 @@ class Remembered:
 
     def unhold_by(self, model: str, version: str, check: str) -> None:
         self.done.append(("unhold", model, version, check))
+
+
+async def until(what: Callable[[], Awaitable[bool]]) -> bool:
+    """Ask again until it is so, for ten seconds at most."""
+    for _ in range(2_000):
+        if await what():
+            return True
+        await asyncio.sleep(0.005)
+    return False

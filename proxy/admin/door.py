@@ -92,7 +92,10 @@ def build(
 
 async def serve(app: web.Application, sock: socket.socket) -> web.AppRunner:
     """Answer on an already listening socket, until ``cleanup()`` of what is returned."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    # What is packed is unpacked where it may be large (packed.py), and refused elsewhere.
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=1.0, auto_decompress=False
+    )
     await runner.setup()
     await web.SockSite(runner, sock).start()
     return runner

@@ -15,9 +15,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from aiohttp import ClientPayloadError, web
+from aiohttp import web
 
+from proxy.admin import packed
 from proxy.admin.api import answer, asked
+from proxy.admin.packed import ENCODINGS, Unpacker
 from proxy.admin.problems import Problem
 from proxy.errors import StateError
 from proxy.feedback import Broken, Document, Fault, Forms, Item, Lines, Splitter, alertmanager
@@ -58,7 +60,6 @@ CONTENT_TYPES: Final = {
     "/v1/feedback": DOCUMENTS | LINES,
     "/v1/signals": DOCUMENTS | LINES,
 }
-ENCODINGS: Final = ("identity", "gzip", "deflate")
 
 FEEDBACK: Final = web.AppKey["Feedback"]("feedback")
 _TURN: Final = web.AppKey("feedback_turn", asyncio.Semaphore)
@@ -209,19 +210,26 @@ async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
     if (request.content_length or 0) > LARGEST_BODY:
         raise _too_large(f"{request.content_length} bytes")
-    size = 0
+    unpacker = Unpacker(encoding, LARGEST_BODY)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for piece in request.content.iter_any():
-                size += len(piece)
-                if size > LARGEST_BODY:
-                    raise _too_large(f"more than {LARGEST_BODY} bytes, unpacked")
-                yield piece
+                yield await _unpacked(unpacker, piece, encoding)
+        unpacker.finish()
     except TimeoutError:
         detail = f"The body did not come within {BODY_SECONDS:g} s"
         raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail) from None
-    except (ClientPayloadError, web.RequestPayloadError) as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"The body cannot be read: {error}") from error
+    except packed.TooLarge:
+        raise _too_large(f"more than {LARGEST_BODY} bytes, unpacked") from None
+    except packed.Broken as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"The body is no {encoding}: {error}") from error
+
+
+async def _unpacked(unpacker: Unpacker, piece: bytes, encoding: str) -> bytes:
+    """Little may become much: that is done beside the loop."""
+    if encoding == ENCODINGS[0]:
+        return unpacker.feed(piece)
+    return await asyncio.to_thread(unpacker.feed, piece)
 
 
 def _too_large(found: str) -> Problem:

@@ -2,7 +2,7 @@
 
 ``take`` writes first: what the ledger cannot commit is not taken, and an event that it had
 already is no evidence a second time.  What was kept becomes observations, KPI events by the split
-itself, labels by the prediction that they meet, now or later (``joined``).
+itself, labels by the prediction that they meet, now or later (``deliver``).
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from proxy.feedback import Item, Kpi, Label, Policy, Prediction, hasher
+from proxy.feedback import Item, Kpi, Label, Policy, hasher
 from proxy.judge import Evidence, Observation
 from proxy.routing.plan import Plan
 from proxy.steering import evident
 from proxy.steering.evident import Seen
 from proxy.steering.shares import Shares
 from proxy.steering.signals import Consequences, Signals
+
+if TYPE_CHECKING:
+    from proxy.store.ledger import Joined, Ledger, Taken  # half of the commands do without it
 
 #: Observations that the judge is shown before others have their turn on the loop.
 AT_ONCE: Final = 2_000
@@ -33,44 +36,6 @@ REJECTED: Final = "rejected"
 RESULTS: Final = (ACCEPTED, DUPLICATE, REJECTED)
 
 _NONE: Final = Policy()
-
-
-class Joined(Protocol):
-    """A label met a prediction."""
-
-    @property
-    def label(self) -> Label: ...
-    @property
-    def prediction(self) -> Prediction: ...
-
-
-class Taken(Protocol):
-    """What the ledger did with events, all of them or none.
-
-    ``kpis`` are the KPI events that it did not have yet, ``joined`` the labels that met their
-    predictions, ``waiting`` the number of new labels that did not.
-    """
-
-    @property
-    def accepted(self) -> int: ...
-    @property
-    def duplicates(self) -> int: ...
-    @property
-    def joined(self) -> Sequence[Joined]: ...
-    @property
-    def kpis(self) -> Sequence[Kpi]: ...
-    @property
-    def waiting(self) -> int: ...
-
-
-class Ledger(Protocol):
-    """What feedback needs of the ledger."""
-
-    async def take(self, events: Sequence[Label | Kpi]) -> Taken:
-        """Keep them.  Raises StateError when that cannot be committed: then none is kept."""
-
-    def delivered(self, joined: Sequence[Any], kpis: Sequence[Kpi]) -> None:
-        """The judge has seen these: they are not to be delivered again."""
 
 
 class Receipt(msgspec.Struct):

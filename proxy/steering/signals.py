@@ -7,7 +7,6 @@ its resolution takes back.  Nothing here clears a latch.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, Protocol
@@ -19,8 +18,6 @@ from proxy.judge import Observation, Source
 from proxy.steering import evident
 from proxy.steering.shares import Running, Shares
 from proxy.terms import Finding, Verdict
-
-log = logging.getLogger(__name__)
 
 #: The check under which a signal stands in a finding, a latch, a hold and the metrics.
 SIGNAL: Final = "signal"
@@ -160,8 +157,6 @@ class Signals:
                 self._desk.observe(model, [seen])
         effect = self._policies.get(model, _NONE).effect(signal.source)
         finding = found(signal, effect)
-        if effect != NOTE:
-            log.warning("%s of %s: %s: %s", running.version, model, effect, finding.message)
         if effect == REVERT:
             self._desk.revert_by(model, running.version, finding)
         elif effect == HOLD:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from feedback_world import KEY, NOW, Met, Remembered, Shelf, items, plan, prediction
+from feedback_world import KEY, NOW, Remembered, items, ledger, plan, prediction, until
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +22,7 @@ from proxy.routing.plan import Plan
 from proxy.steering import Feedback
 from proxy.steering.shares import MOST_STEPS, Shares
 from proxy.steering.signals import MOST_CAUSES, REMEMBERED
+from proxy.store.ledger import Joined
 from proxy.terms import Arm
 
 LATER = NOW + 1000.0
@@ -32,10 +37,20 @@ POLICIES = {
 class Place:
     """Feedback with a desk and a ledger that a test can look into; the canary came at NOW."""
 
-    def __init__(self, found: Plan | None = None) -> None:
-        self.desk, self.shelf = Remembered(), Shelf()
-        self.feedback = Feedback(self.desk, self.shelf, KEY, POLICIES, plan(None), NOW - 500)
-        self.feedback.follow(found or plan(50), NOW)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.desk = Remembered()
+        self.ledger = ledger(folder, lambda joined, kpis: self.feedback.deliver(joined, kpis))
+        self.feedback = Feedback(self.desk, self.ledger, KEY, POLICIES, plan(None), NOW - 500)
+        self.feedback.follow(plan(50), NOW)
+
+    async def confirmed(self) -> bool:
+        """The ledger has nothing to deliver again."""
+
+        async def quiet() -> bool:
+            return not (await self.ledger.counts()).undelivered
+
+        return await until(quiet)
 
     def forms(self, now: float = LATER, *kinds: str) -> Forms:
         signals = "signal" in kinds
@@ -49,6 +64,14 @@ class Place:
         signal = {"source": "fraud-desk", "summary": "chargebacks"} | said
         noted = await self.feedback.signals.take(items(self.forms(now, "signal"), signal))
         return noted.effects
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    made = Place(tmp_path)
+    made.ledger.start()
+    yield made
+    await made.ledger.close()
 
 
 def kpi(customer: str = "4711", at: float = NOW + 10, **more: Any) -> dict[str, Any]:
@@ -79,8 +102,7 @@ def test_the_arm_is_that_of_the_split_itself(key: str, hundredths: int) -> None:
     assert running.arm(octets, hundredths / 100) is said.arm
 
 
-async def test_kpi_events_become_observations_by_the_split() -> None:
-    place = Place()
+async def test_kpi_events_become_observations_by_the_split(place: Place) -> None:
     receipt = await place.take(*(kpi(str(it)) for it in range(40)))
     assert (receipt.accepted, receipt.duplicates, receipt.waiting) == (40, 0, 0)
     model = plan(50).models[0]
@@ -90,34 +112,32 @@ async def test_kpi_events_become_observations_by_the_split() -> None:
         assert seen.customer == hasher(KEY)(str(number).encode())
         assert (seen.name, seen.value, seen.at) == ("sales", 2.0, NOW + 10)
     assert {seen.arm for _, seen in place.desk.observed} == {Arm.CANARY, Arm.STABLE}
-    assert place.shelf.confirmed == 40
+    assert await place.confirmed()
     assert place.feedback.taken["kpi", "accepted"] == 40
 
 
-async def test_the_share_is_that_of_the_events_own_time() -> None:
-    place = Place(plan(5))
-    place.feedback.follow(plan(20), NOW + 100)
-    place.feedback.follow(plan(20), NOW + 150)
-    place.feedback.follow(plan(10), NOW + 200)
+async def test_the_share_is_that_of_the_events_own_time(place: Place) -> None:
+    place.feedback.follow(plan(5, "3"), NOW)
+    place.feedback.follow(plan(20, "3"), NOW + 100)
+    place.feedback.follow(plan(20, "3"), NOW + 150)
+    place.feedback.follow(plan(10, "3"), NOW + 200)
     times = (NOW, NOW + 99, NOW + 100, NOW + 199, NOW + 250)
     await place.take(*(kpi("4711", at) for at in reversed(times)))
     assert [it.share for _, it in reversed(place.desk.observed)] == [0.05, 0.05, 0.2, 0.2, 0.1]
 
 
-async def test_what_is_no_evidence_is_kept_and_counted() -> None:
-    place = Place()
+async def test_what_is_no_evidence_is_kept_and_counted(place: Place) -> None:
     await place.take(kpi("1", NOW - 1), kpi("2"))
     assert [it.at for _, it in place.desk.observed] == [NOW + 10]
     assert place.feedback.evidence == {"early": 1, "observed": 1}
     place.feedback.follow(plan(100), NOW + 20)
     await place.take(kpi("3", NOW + 21))
     assert place.feedback.evidence["undrawn"] == 1
-    assert len(place.shelf.known) == 3
+    assert (await place.ledger.counts()).kpis == 3
 
 
-async def test_without_a_canary_everybody_has_stable() -> None:
+async def test_without_a_canary_everybody_has_stable(place: Place) -> None:
     """A revert is validated by what stable's customers do afterwards."""
-    place = Place()
     place.feedback.follow(plan(None), NOW + 50)
     await place.take(kpi("1", NOW + 40), kpi("2", NOW + 60))
     (found,) = place.desk.observed
@@ -125,15 +145,13 @@ async def test_without_a_canary_everybody_has_stable() -> None:
     assert place.feedback.evidence == {"no_canary": 1, "observed": 1}
 
 
-async def test_another_canary_is_another_trial() -> None:
-    place = Place()
+async def test_another_canary_is_another_trial(place: Place) -> None:
     place.feedback.follow(plan(50, "3"), NOW + 100)
     await place.take(kpi("1", NOW + 50), kpi("1", NOW + 150))
     assert [it.at for _, it in place.desk.observed] == [NOW + 150]
 
 
-async def test_a_duplicate_is_no_evidence() -> None:
-    place = Place()
+async def test_a_duplicate_is_no_evidence(place: Place) -> None:
     await place.take(kpi(), kpi())
     receipt = await place.take(*[kpi()] * 500)
     assert (receipt.accepted, receipt.duplicates) == (0, 500)
@@ -141,18 +159,20 @@ async def test_a_duplicate_is_no_evidence() -> None:
     assert place.feedback.taken == {("kpi", "accepted"): 1, ("kpi", "duplicate"): 501}
 
 
-async def test_a_ledger_that_cannot_commit_takes_nothing() -> None:
-    place = Place()
-    place.shelf.broken = True
-    with pytest.raises(StateError, match="disk is full"):
-        await place.take(kpi())
-    assert not place.desk.observed
-    assert not place.feedback.taken
+async def test_a_ledger_that_cannot_commit_takes_nothing(place: Place) -> None:
+    await place.take(kpi("1"))
+    with contextlib.closing(sqlite3.connect(place.folder / "ledger.sqlite3")) as other:
+        other.execute("begin exclusive")
+        with pytest.raises(StateError, match="locked"):
+            await place.take(kpi("2"))
+    assert len(place.desk.observed) == 1
+    receipt = await place.take(kpi("2"))
+    assert receipt.accepted == 1
+    assert place.feedback.taken == {("kpi", "accepted"): 2}
 
 
-async def test_a_label_meets_its_prediction() -> None:
-    place = Place()
-    place.shelf.predictions["r1"] = prediction()
+async def test_a_label_meets_its_prediction(place: Place) -> None:
+    await place.ledger.log([prediction()])
     receipt = await place.take(label(value=0), label("r2"))
     assert (receipt.accepted, receipt.waiting) == (2, 1)
     ((model, seen),) = place.desk.observed
@@ -163,19 +183,31 @@ async def test_a_label_meets_its_prediction() -> None:
     assert (place.feedback.joins, place.feedback.waited) == (1, 1)
 
 
-def met(name: str = "default", value: Any = 0, **more: Any) -> Met:
-    return Met(Label("e", name, value, LATER, "r1"), prediction(**more))
+def met(name: str = "default", value: Any = 0, **more: Any) -> Joined:
+    return Joined(0, Label("e", name, value, LATER, "r1"), prediction(**more))
 
 
-async def test_a_label_that_waited_is_delivered_by_the_ledger() -> None:
-    place = Place()
-    right = Met(met().label, prediction("r2", arm="stable", version="1", value=0.2))
+async def test_a_label_that_came_first_meets_its_prediction_later(place: Place) -> None:
+    receipt = await place.take(label("late", 0), label("later", 1))
+    assert (receipt.accepted, receipt.waiting) == (2, 2)
+    place.ledger.offer([prediction("later"), prediction("late", customer="d")])
+
+    async def seen() -> bool:
+        return len(place.desk.observed) == 2
+
+    assert await until(seen)
+    assert {(it.customer, it.value) for _, it in place.desk.observed} == {("c", 0.0), ("d", 1.0)}
+    assert place.feedback.joins == 2
+    assert await place.confirmed()
+
+
+async def test_joins_become_observations_whoever_hands_them_over(place: Place) -> None:
+    right = Joined(0, met().label, prediction("r2", arm="stable", version="1", value=0.2))
     place.feedback.deliver([met(), right], [])
     assert [(it.arm, it.value) for _, it in place.desk.observed] == [
         (Arm.CANARY, 1.0),
         (Arm.STABLE, 0.0),
     ]
-    assert place.shelf.confirmed == 2
 
 
 @pytest.mark.parametrize(
@@ -189,28 +221,24 @@ async def test_a_label_that_waited_is_delivered_by_the_ledger() -> None:
         (met(at=NOW - 1), "early"),
         (met("churn"), "no_rule"),
         (met(model="n"), "no_canary"),
-        (Met(Label("e", "default", "cat", LATER, "r1"), prediction()), "unfit"),
+        (Joined(0, Label("e", "default", "cat", LATER, "r1"), prediction()), "unfit"),
     ],
 )
-async def test_a_label_that_is_no_evidence_says_why(found: Met, why: str) -> None:
-    place = Place()
+async def test_a_label_that_is_no_evidence_says_why(place: Place, found: Joined, why: str) -> None:
     place.feedback.deliver([found], [])
     assert place.feedback.evidence == {why: 1}
     assert not place.desk.observed
-    assert place.shelf.confirmed == 1
 
 
-async def test_a_kpi_event_whose_key_is_gone_is_no_evidence() -> None:
-    place = Place()
+async def test_a_kpi_event_whose_key_is_gone_is_no_evidence(place: Place) -> None:
     (item,) = items(place.forms(), kpi())
     place.feedback.deliver([], [item.event])  # type: ignore[list-item]
     assert place.feedback.evidence == {"keyless": 1}
-    assert place.shelf.confirmed == 1
 
 
-async def test_a_desk_that_comes_back_knows_the_shares_from_the_evidence() -> None:
-    desk, shelf = Remembered(), Shelf()
-    feedback = Feedback(desk, shelf, KEY, POLICIES, plan(20), NOW + 500)
+async def test_a_desk_that_comes_back_knows_the_shares_from_the_evidence(place: Place) -> None:
+    desk = Remembered()
+    feedback = Feedback(desk, place.ledger, KEY, POLICIES, plan(20), NOW + 500)
     lines = [
         Evidence(at=at, model="m", version="2", stable="1", share=share)
         for at, share in ((NOW + 100, 0.2), (NOW, 0.05), (NOW + 50, 0.05), (NOW + 600, 0.2))
@@ -237,8 +265,7 @@ def test_shares_are_bounded() -> None:
 # ---- signals
 
 
-async def test_a_signal_reverts_holds_or_is_noted() -> None:
-    place = Place()
+async def test_a_signal_reverts_holds_or_is_noted(place: Place) -> None:
     assert await place.signal(severity="page", link="http://x") == {"revert": 1}
     assert await place.signal(source="finance") == {"hold": 1}
     assert await place.signal(source="somebody") == {"note": 1}
@@ -254,24 +281,22 @@ async def test_a_signal_reverts_holds_or_is_noted() -> None:
     assert [it.effects for it in place.feedback.signals.recent] == [["revert"], ["hold"], ["note"]]
 
 
-async def test_a_signal_is_about_the_model_and_version_that_it_names() -> None:
-    place = Place()
+async def test_a_signal_is_about_the_model_and_version_that_it_names(place: Place) -> None:
     assert await place.signal(model="n") == {"elsewhere": 1}
     assert await place.signal(model="m", version="1") == {"elsewhere": 1}
     assert not place.desk.done
     assert await place.signal(model="m", version="2") == {"revert": 1}
 
 
-async def test_a_signal_from_before_the_canary_does_nothing_to_it() -> None:
-    place = Place()
+async def test_a_signal_from_before_the_canary_does_nothing_to_it(place: Place) -> None:
     assert await place.signal(at=NOW - 1) == {"early": 1}
     assert not place.desk.done
 
 
-async def test_a_desk_that_has_just_begun_acts_on_what_goes_on() -> None:
+async def test_a_desk_that_has_just_begun_acts_on_what_goes_on(place: Place) -> None:
     """It cannot know that the canary came after the alarm: better one revert too many."""
     desk = Remembered()
-    feedback = Feedback(desk, Shelf(), KEY, POLICIES, plan(50), NOW)
+    feedback = Feedback(desk, place.ledger, KEY, POLICIES, plan(50), NOW)
     forms = Forms(LATER, ["m"], hasher(KEY), ("signal",), "signal")
     said = {"source": "fraud-desk", "summary": "x", "at": NOW - 100}
     assert (await feedback.signals.take(items(forms, said))).effects == {"revert": 1}
@@ -280,16 +305,14 @@ async def test_a_desk_that_has_just_begun_acts_on_what_goes_on() -> None:
     assert (await feedback.signals.take(items(forms, again))).effects == {"early": 1}
 
 
-async def test_a_repeat_does_nothing() -> None:
-    place = Place()
+async def test_a_repeat_does_nothing(place: Place) -> None:
     for _ in range(3):
         await place.signal(at=NOW + 5)
     assert len(place.desk.done) == 1
     assert place.feedback.signals.counts["fraud-desk", "duplicate"] == 2
 
 
-async def test_a_hold_is_taken_back_when_its_last_alarm_is_over() -> None:
-    place = Place()
+async def test_a_hold_is_taken_back_when_its_last_alarm_is_over(place: Place) -> None:
     for alarm in ("a", "b"):
         await place.signal(source="finance", alarm=alarm)
     assert await place.signal(source="finance", alarm="a", resolved=True) == {"resolved": 1}
@@ -301,15 +324,13 @@ async def test_a_hold_is_taken_back_when_its_last_alarm_is_over() -> None:
     assert len(place.desk.done) == 3
 
 
-async def test_a_resolution_never_clears_a_revert() -> None:
-    place = Place()
+async def test_a_resolution_never_clears_a_revert(place: Place) -> None:
     await place.signal()
     await place.signal(resolved=True)
     assert [it[0] for it in place.desk.done] == ["revert"]
 
 
-async def test_with_too_many_alarms_only_a_person_says_that_all_are_over() -> None:
-    place = Place()
+async def test_with_too_many_alarms_only_a_person_says_that_all_are_over(place: Place) -> None:
     for number in range(MOST_CAUSES + 1):
         await place.signal(source="finance", alarm=str(number))
     for number in range(MOST_CAUSES + 1):
@@ -317,8 +338,7 @@ async def test_with_too_many_alarms_only_a_person_says_that_all_are_over() -> No
     assert {it[0] for it in place.desk.done} == {"hold"}
 
 
-async def test_what_is_remembered_of_signals_is_bounded() -> None:
-    place = Place()
+async def test_what_is_remembered_of_signals_is_bounded(place: Place) -> None:
     forms = place.forms(LATER, "signal")
     said = [{"source": "s", "summary": "x", "event_id": str(it)} for it in range(REMEMBERED + 9)]
     await place.feedback.signals.take(items(forms, *said))
@@ -326,19 +346,18 @@ async def test_what_is_remembered_of_signals_is_bounded() -> None:
     assert (noted.accepted, noted.duplicates) == (1, 1)
 
 
-async def test_a_signal_about_a_customer_is_evidence() -> None:
-    place = Place()
+async def test_a_signal_about_a_customer_is_evidence(place: Place) -> None:
     assert await place.signal(source="somebody", customer="4711") == {"note": 1}
     ((model, seen),) = place.desk.observed
     assert (model, seen.source, seen.name) == ("m", Source.SIGNAL, "somebody")
     assert seen.arm is explain(plan(50).models[0], "4711").arm
 
 
-async def test_a_signal_without_a_model_is_about_every_canary() -> None:
+async def test_a_signal_without_a_model_is_about_every_canary(place: Place) -> None:
     desk = Remembered()
     both = Plan(1, plan(50).models + plan(50, name="n").models + plan(None, name="o").models)
     policies = {"m": POLICIES["m"], "n": Policy(signals={"other": "hold"}), "o": POLICIES["m"]}
-    feedback = Feedback(desk, Shelf(), KEY, policies, both, NOW)
+    feedback = Feedback(desk, place.ledger, KEY, policies, both, NOW)
     forms = Forms(LATER, ["m", "n", "o"], hasher(KEY), ("signal",), "signal")
     noted = await feedback.signals.take(items(forms, {"source": "fraud-desk", "summary": "x"}))
     assert noted.effects == {"revert": 1, "hold": 1}
