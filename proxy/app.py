@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HISTORY: Final = "history.jsonl"
+EVIDENCE: Final = "evidence"
 #: Seconds: a turn of the desk's loop; it tells workers and parent about every fifth one.
 TICK_EVERY: Final = 0.1
 BEAT_TICKS: Final = 5
@@ -151,7 +152,10 @@ class DeskHouse:
         self._settings, refused = self._first_settings(birth.config)
         self._history = History(self._settings.state_dir / HISTORY)
         self._hash_key = hash_key(self._settings.state_dir)
-        self._desk = desk = ReleaseDesk(self._settings, self._history, self._publish)
+        evidence = self._settings.state_dir / EVIDENCE
+        self._desk = desk = ReleaseDesk(
+            self._settings, self._history, self._publish, evidence=evidence
+        )
         if refused is not None:
             desk.reload_refused(refused)
         if self._settings.access_log is not None:

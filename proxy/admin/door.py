@@ -29,6 +29,9 @@ PUT    /v1/models/M/split                      {{"percent": 5, "version": "2", "
 DELETE /v1/models/M/split                      the config file's split counts again
 POST   /v1/models/M/revert                     everybody to stable, latched
 DELETE /v1/models/M/reverts/VERSION            a reverted version may be canary again
+DELETE /v1/models/M/hold                       the canary's share may grow again
+DELETE /v1/models/M/shift                      stable again, in the place of the last resort
+GET    /v1/models/M/evidence                   what the judge has seen, and makes of it
 POST   /v1/reload                              read the config file now
 POST   /v1/feedback                            labels and KPI events, one or many
 POST   /v1/signals                             alarms of downstream systems

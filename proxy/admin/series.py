@@ -44,6 +44,7 @@ def fill(made: Board, desk: ReleaseDesk, feedback: Feedback | None = None) -> It
     yield from _models(made, totals, desk)
     yield from _pairs(made, totals)
     _reverts(made, totals)
+    yield from _judged(made, desk)
     yield from _shares(made, desk)
     yield from _endpoints(made, desk)
     status = desk.outline()
@@ -109,6 +110,30 @@ def _pairs(made: Board, totals: Totals) -> Iterator[None]:
 def _reverts(made: Board, totals: Totals) -> None:
     for (model, reason), n in totals.reverts.items():
         made.add("pointsman_reverts_total", (model, Arm.CANARY, reason), n)
+
+
+def _judged(made: Board, desk: ReleaseDesk) -> Iterator[None]:
+    """Trials, holds, shifts and validations."""
+    for name, course in desk.trials():
+        yield
+        canary = (name, course.version, Arm.CANARY)
+        for it in course.findings:
+            labels = (*canary, it.check)
+            made.add("pointsman_guardrail_verdict", labels, it.verdict)
+            for number in ("e_value", "needed"):
+                if number in it.numbers:
+                    made.add(f"pointsman_guardrail_{number}", labels, it.numbers[number])
+        for source, n in course.seen.items():
+            made.add("pointsman_trial_observations_total", (*canary, source), n)
+    for name, version in sorted({(it.model, it.version) for it in desk.holds}):
+        made.add("pointsman_held", (name, version, Arm.CANARY), 1)
+    for shift in desk.shifts:
+        made.add("pointsman_shifted", (shift.model, shift.version, Arm.STABLE), 1)
+    for name in desk.stable_down:
+        made.add("pointsman_stable_down", (name, Arm.STABLE), 1)
+    for name, found in desk.validations():
+        yield
+        made.add("pointsman_revert_validation", (name, Arm.STABLE, found.result or "running"), 1)
 
 
 def _shares(made: Board, desk: ReleaseDesk) -> Iterator[None]:
@@ -184,6 +209,10 @@ def _house(made: Board, totals: Totals, status: Status) -> None:
     made.add("pointsman_log_lines_dropped_total", (), totals.log_dropped)
     made.add("pointsman_counts_dropped_total", ("unknown_version",), totals.unknown)
     made.add("pointsman_counts_dropped_total", ("too_many_segments",), totals.over_cap)
+    made.add("pointsman_incidents_dropped_total", (), totals.incidents_dropped)
+    if status.evidence is not None:
+        made.add("pointsman_evidence_lines_lost_total", (), status.evidence.lost)
+        made.add("pointsman_evidence_ok", (), not status.evidence.error)
     made.add("pointsman_plan_number", (), status.plan_number)
     if status.judged_seconds_ago is not None:
         made.add("pointsman_desk_silence_seconds", (), status.judged_seconds_ago)

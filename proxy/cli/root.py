@@ -80,7 +80,7 @@ def root(
 
 
 split = typer.Typer(
-    help="Change who gets the canary, or let a reverted version try again.",
+    help="Change who gets the canary, or clear what keeps it from its share.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -93,6 +93,8 @@ app.add_typer(split, name="split")
 split.command("set")(operate.split_set)
 split.command("clear")(operate.split_clear)
 split.command("clear-revert")(operate.split_clear_revert)
+split.command("clear-hold")(operate.split_clear_hold)
+split.command("clear-shift")(operate.split_clear_shift)
 app.command("revert")(operate.revert)
 
 said_later = typer.Typer(

@@ -16,6 +16,8 @@ from proxy.settings import grammar
 from proxy.settings.breakers import Thresholds, all_off
 from proxy.settings.feedback import Effect, EventName, LabelPart
 from proxy.settings.grammar import Address
+from proxy.settings.guardrails import Guardrails
+from proxy.settings.guardrails import all_off as no_guardrails
 from proxy.settings.kinds import Kind, OrOff, choice, duration, exactly_one
 from proxy.settings.processors import available
 from proxy.settings.serving import (
@@ -29,6 +31,7 @@ from proxy.settings.serving import (
 )
 from proxy.settings.shadows import Percent, Shadow
 from proxy.settings.units import Unfit
+from proxy.settings.validation import Validation
 
 _LOG: Final = plan.AccessLog()
 _MOST_WORKERS = 256
@@ -237,6 +240,23 @@ class Model(Part):
         description="What a downstream signal brings about, by its source: the canary is reverted, "
         "its share may not grow, or it is noted. `other` stands for those that are not named; "
         "left out, they are noted.",
+    guardrails: Annotated[
+        Guardrails,
+        OrOff("a mapping with alpha, sample_ratio, rules, or off", no_guardrails),
+    ] = Field(
+        default=Guardrails(),
+        description="What the canary must not do more often than stable. Left out: fail.",
+    )
+    validation: Annotated[
+        Validation | None,
+        OrOff("a mapping with after, baseline and tolerances, or off"),
+    ] = Field(
+        default=Validation(), description="Whether stable is well again, looked at after a revert."
+    )
+    last_resort: Name | None = Field(
+        default=None,
+        description="The version that everybody gets when the canary is reverted and stable does "
+        "not answer; left out, there is none.",
     )
 
 
