@@ -240,6 +240,7 @@ class Model(Part):
         description="What a downstream signal brings about, by its source: the canary is reverted, "
         "its share may not grow, or it is noted. `other` stands for those that are not named; "
         "left out, they are noted.",
+    )
     guardrails: Annotated[
         Guardrails,
         OrOff("a mapping with alpha, sample_ratio, rules, or off", no_guardrails),
