@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from proxy.feedback import Item, Kpi, Label, Policy, hasher
-from proxy.judge import Evidence, Observation
+from proxy.judge import Observation
 from proxy.routing.plan import Plan
 from proxy.steering import evident
 from proxy.steering.evident import Seen
-from proxy.steering.shares import Shares
+from proxy.steering.shares import Shares, Step
 from proxy.steering.signals import Consequences, Signals
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ class Feedback:
         self._shares.follow(plan, now)
         self.signals.follow()
 
-    def restore(self, model: str, version: str, began: float, evidence: Iterable[Evidence]) -> None:
+    def restore(self, model: str, version: str, began: float, steps: Iterable[Step]) -> None:
         """What was written of a canary that was on trial, from ``began`` on, when the desk went
         down."""
-        self._shares.restore(model, version, began, evidence)
+        self._shares.restore(model, version, began, steps)
 
     async def take(self, items: Sequence[Item], faults: int = 0) -> Receipt:
         """Keep the events and show them to the judge; ``faults`` of others are only counted.

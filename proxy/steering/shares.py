@@ -11,7 +11,6 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from proxy.judge import Evidence
 from proxy.routing import point, split_share, threshold
 from proxy.routing.plan import ModelPlan, Plan
 from proxy.terms import Arm
@@ -25,6 +24,15 @@ class Step(NamedTuple):
 
     since: float
     percent: float
+
+
+def changes(steps: Iterable[Step]) -> list[Step]:
+    """Of many steps, in any order, those that changed something."""
+    kept: list[Step] = []
+    for step in sorted(steps):
+        if not kept or kept[-1].percent != step.percent:
+            kept.append(step)
+    return kept
 
 
 class Running:
@@ -79,21 +87,17 @@ class Shares:
         was.add(step)
         return was
 
-    def restore(self, model: str, version: str, began: float, evidence: Iterable[Evidence]) -> None:
-        """The shares before this desk began, from what was written of the running canary."""
+    def restore(self, model: str, version: str, began: float, steps: Iterable[Step]) -> None:
+        """The shares before this desk began, as they were written of the running canary."""
         found = self._running.get(model)
         if found is None or found.version != version:
             return
         found.came = began
-        steps: list[Step] = []
-        for line in sorted(evidence, key=lambda line: line.at):
-            percent = round(line.share * 100, 2)
-            if line.at < found.steps[0].since and (not steps or steps[-1].percent != percent):
-                steps.append(Step(line.at, percent))
         present, *later = found.steps
-        if steps and steps[-1].percent == present.percent:
-            present = steps.pop()
-        found.steps = [*steps, present, *later][-MOST_STEPS:]
+        earlier = changes(step for step in steps if step.since < present.since)
+        if earlier and earlier[-1].percent == present.percent:
+            present = earlier.pop()
+        found.steps = [*earlier, present, *later][-MOST_STEPS:]
 
     def of(self, model: str) -> Running | None:
         """The canary of ``model``, if one is on trial."""

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from proxy.errors import StateError
 from proxy.feedback import Forms, Label, LabelRule, Policy, hasher
-from proxy.judge import Evidence, Observation, Source
+from proxy.judge import Observation, Source
 from proxy.routing import explain
 from proxy.routing.plan import Plan
 from proxy.steering import Feedback
-from proxy.steering.shares import MOST_STEPS, Shares
+from proxy.steering.shares import MOST_STEPS, Shares, Step
 from proxy.steering.signals import MOST_CAUSES, REMEMBERED
 from proxy.store.ledger import Joined
 from proxy.terms import Arm
@@ -239,10 +239,8 @@ async def test_a_kpi_event_whose_key_is_gone_is_no_evidence(place: Place) -> Non
 async def test_a_desk_that_comes_back_knows_the_shares_from_the_evidence(place: Place) -> None:
     desk = Remembered()
     feedback = Feedback(desk, place.ledger, KEY, POLICIES, plan(20), NOW + 500)
-    lines = [
-        Evidence(at=at, model="m", version="2", stable="1", share=share)
-        for at, share in ((NOW + 100, 0.2), (NOW, 0.05), (NOW + 50, 0.05), (NOW + 600, 0.2))
-    ]
+    seen = ((NOW + 100, 20), (NOW, 5), (NOW + 50, 5), (NOW + 600, 20))
+    lines = [Step(at, percent) for at, percent in seen]
     forms = Forms(LATER, ["m"], hasher(KEY))
     await feedback.take(items(forms, kpi("1", NOW + 60)))
     assert feedback.evidence == {"early": 1}
