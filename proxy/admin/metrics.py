@@ -286,6 +286,36 @@ TABLE: Final = (
     Row("pointsman_history_ok", "gauge", (), "0 while the history file cannot be written."),
     Row("pointsman_history_pending", "gauge", (), "Entries that wait to be written."),
     Row(
+        "pointsman_feedback_total",
+        "counter",
+        ("kind", "result"),
+        "Labels and KPI events that came in, by what became of them.",
+    ),
+    Row(
+        "pointsman_feedback_evidence_total",
+        "counter",
+        ("result",),
+        "KPI events, and labels that met their predictions: shown to the judge, or why not.",
+    ),
+    Row(
+        "pointsman_feedback_joined_total",
+        "counter",
+        (),
+        "Labels that met their predictions.",
+    ),
+    Row(
+        "pointsman_feedback_waited_total",
+        "counter",
+        (),
+        "Labels that came before their predictions were in the ledger, or for unknown requests.",
+    ),
+    Row(
+        "pointsman_signals_total",
+        "counter",
+        ("source", "effect"),
+        "Downstream signals, by what they brought about.",
+    ),
+    Row(
         "pointsman_start_timestamp_seconds",
         "gauge",
         (),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from proxy.admin.metrics import Board
 from proxy.admin.turns import in_turns
 from proxy.routing.plan import ModelPlan
-from proxy.steering import ReleaseDesk, Status, Totals
+from proxy.steering import Feedback, ReleaseDesk, Status, Totals
 from proxy.terms import Arm
 
 ALL = "all"  # the arm of a series that is about no single one
@@ -21,23 +21,23 @@ NO_ARM = "none"  # the arm of a version that has no part in the split
 STEPS_AT_ONCE = 50
 
 
-def exposition(desk: ReleaseDesk) -> bytes:
+def exposition(desk: ReleaseDesk, feedback: Feedback | None = None) -> bytes:
     """Everything about ``desk`` in the text format of Prometheus, 0.0.4."""
     made = Board()
-    for _ in fill(made, desk):
+    for _ in fill(made, desk, feedback):
         pass
     return made.text()
 
 
-async def exposition_in_turns(desk: ReleaseDesk) -> bytes:
+async def exposition_in_turns(desk: ReleaseDesk, feedback: Feedback | None = None) -> bytes:
     """The same, without keeping the desk from its work for long."""
     made = Board()
-    async for _ in in_turns(fill(made, desk), STEPS_AT_ONCE):
+    async for _ in in_turns(fill(made, desk, feedback), STEPS_AT_ONCE):
         pass
     return made.text()
 
 
-def fill(made: Board, desk: ReleaseDesk) -> Iterator[None]:
+def fill(made: Board, desk: ReleaseDesk, feedback: Feedback | None = None) -> Iterator[None]:
     """Put all there is on the board, in steps."""
     totals = desk.totals
     yield from _traffic(made, totals)
@@ -51,6 +51,8 @@ def fill(made: Board, desk: ReleaseDesk) -> Iterator[None]:
     _connections(made, status)
     _workers(made, status)
     _house(made, totals, status)
+    if feedback is not None:
+        _feedback(made, feedback)
 
 
 def _traffic(made: Board, totals: Totals) -> Iterator[None]:
@@ -190,6 +192,17 @@ def _workers(made: Board, status: Status) -> None:
         made.add("pointsman_worker_in_flight", labels, it.in_flight)
         made.add("pointsman_worker_draining", labels, it.draining)
         made.add("pointsman_worker_desk_silent", labels, it.desk_silent)
+
+
+def _feedback(made: Board, feedback: Feedback) -> None:
+    for (kind, result), n in sorted(feedback.taken.items()):
+        made.add("pointsman_feedback_total", (kind, result), n)
+    for result, n in sorted(feedback.evidence.items()):
+        made.add("pointsman_feedback_evidence_total", (result,), n)
+    made.add("pointsman_feedback_joined_total", (), feedback.joins)
+    made.add("pointsman_feedback_waited_total", (), feedback.waited)
+    for (source, effect), n in sorted(feedback.signals.counts.items()):
+        made.add("pointsman_signals_total", (source, effect), n)
 
 
 def _house(made: Board, totals: Totals, status: Status) -> None:

@@ -10,6 +10,7 @@ from proxy.settings.change import needs_restart
 from proxy.settings.compile import (
     compile_model,
     compile_plan,
+    feedback_policies,
     fingerprint,
     guardrails_by_model,
     last_resorts,
@@ -28,6 +29,7 @@ __all__ = [
     "compile_plan",
     "examination",
     "examinations",
+    "feedback_policies",
     "fingerprint",
     "guardrails_by_model",
     "json_schema",

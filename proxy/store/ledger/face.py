@@ -94,9 +94,7 @@ class Ledger:
         many, or not such as can be kept): then nothing is taken, and the same events may be
         sent again.
         """
-        for number, each in enumerate(events):
-            if why := rows.unfit(each):
-                raise OperationRefused(f"event {number}: {why}")
+        await asyncio.to_thread(_check, events)  # of many, that is a long time for the loop
         received = self._clock()
 
         def work(connection: Connection) -> Taken:
@@ -227,6 +225,12 @@ class Ledger:
         assert self._loop is not None
         if self._hand is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._hand, joined, kpis)
+
+
+def _check(events: Sequence[Label | Kpi]) -> None:
+    for number, each in enumerate(events):
+        if why := rows.unfit(each):
+            raise OperationRefused(f"event {number}: {why}")
 
 
 def _chunk_of(
