@@ -48,7 +48,7 @@ class Approvals:
     @contextlib.asynccontextmanager
     async def told(self) -> AsyncIterator[None]:
         """While the block runs; what is left is told at its end."""
-        async with aiohttp.ClientSession(self._admin, raise_for_status=True) as session:
+        async with aiohttp.ClientSession(self._admin) as session:
             task = asyncio.create_task(self._for_ever(session), name="approvals")
             try:
                 yield
@@ -70,6 +70,8 @@ class Approvals:
             return
         self.sent += len(events)
         async with session.post("/v1/feedback", json={"events": events}) as answer:
+            if answer.status != 200:
+                raise DemoError(f"pointsman took no approvals: {await answer.text()}")
             self.accepted += (await answer.json())["accepted"]
 
 
@@ -80,7 +82,7 @@ def approved(exchange: Exchange) -> bool:
 def event(exchange: Exchange) -> dict[str, Any]:
     return {
         "type": "kpi",
-        "id": exchange.request_id,
+        "event_id": exchange.request_id,
         "name": "approved",
         "model": MODEL,
         "customer": exchange.customer,
@@ -97,7 +99,8 @@ async def bring(
     sent = await asyncio.to_thread(write_labels, path, exchanges, customers)
     command = Path(sys.executable).parent / "pointsman"
     process = await asyncio.create_subprocess_exec(
-        str(command), "feedback", "import", str(path), "--admin", admin, "--json",
+        str(command), "feedback", "import", str(path), "--type", "label", "--name", "default",
+        "--column", "value=default", "--admin", admin.removeprefix("http://"), "--json",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, problems = await process.communicate()

@@ -28,7 +28,7 @@ def test_who_is_likely_to_pay_is_approved() -> None:
 
 def test_an_approval_names_its_customer_and_counts_once() -> None:
     told = truth.event(exchange("1", 7, score=0.1, request_id="r-7"))
-    assert (told["id"], told["customer"], told["type"]) == ("r-7", "uci-00007", "kpi")
+    assert (told["event_id"], told["customer"], told["type"]) == ("r-7", "uci-00007", "kpi")
 
 
 def test_labels_are_written_for_good_answers_alone(tmp_path: Path) -> None:
