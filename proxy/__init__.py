@@ -17,8 +17,11 @@ settings    what the operator wrote: schema, load, crosscheck, compile to a Plan
 store       what must survive: the history file, and the latches folded from it
 net         asyncio sockets: dial, pool, deadlines, scripted transports for tests
             GROUND (pure: no I/O, no clock, no chance, no logging)
-judge       evidence in, verdict out: thresholds on a canary's numbers
+judge       evidence in, verdict out: breakers, sequential tests, promotion
 compare     pairs of stable and shadow answers, counted
+quality     whether inputs and outputs are what they should be: rules, profile, checks
+feedback    what the world said later: labels, KPI events, downstream signals
+payload     bodies to named columns and predictions, by protocol
 routing     which version answers, who gets a copy: plan, match, keys, split, health
 wire        bytes to HTTP heads and bodies and back; framing refuses every ambiguous length
 measure     numbers that add up: log-bucket histogram, window, tally

@@ -7,7 +7,7 @@ import another room.
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -99,12 +99,17 @@ class Latch(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One check's result, with the numbers it was read from."""
+    """One check's result, with the numbers it was read from.
+
+    ``effect`` is what a FAIL brings about by itself: ``revert``; ``hold``, which lets no share
+    grow; or ``none``, for a check that is only reported (``dry_run``).
+    """
 
     check: str
     verdict: Verdict
     message: str
     numbers: dict[str, float]
+    effect: Literal["revert", "hold", "none"] = "revert"
 
 
 class Half(msgspec.Struct, frozen=True):
@@ -130,6 +135,62 @@ class Pair(msgspec.Struct, frozen=True):
     at: float  # seconds since the epoch
     live: Half
     shadow: Half
+
+
+class Incident(msgspec.Struct, frozen=True):
+    """One exchange that may count against its version: failed, slow, or saved by stable.
+
+    Only exchanges whose arm was drawn (by the split, never by a tester or a missing key that is
+    always stable) become incidents.  ``share`` is the canary's share, 0 to 1, that the draw was
+    made with; without it no incident is fair evidence (judge).
+    """
+
+    request_id: str
+    model: str
+    version: str
+    arm: str
+    share: float
+    customer: str  # keyed hash; "" when the request named nobody and was drawn by itself
+    segments: tuple[str, ...]
+    at: float  # seconds since the epoch
+    outcome: str
+    seconds: float  # in total
+    fallback: bool  # stable answered in the place of this version
+
+
+class Newcomers(msgspec.Struct, frozen=True):
+    """Customers whom a worker sees for the first time since this canary came, by arm.
+
+    A sample by customer, so that a worker remembers a bounded number: of each, ``level`` says how
+    many low bits of its draw are nought, and those with fewer than ``least`` are not in the
+    sample any more.  So ``n`` customers stand for ``n << least``, and the samples of several
+    workers merge exactly: take the highest ``least``.
+    """
+
+    model: str
+    version: str  # the canary
+    share: float  # the canary's share, 0 to 1, when they came
+    least: int
+    canary: tuple[tuple[str, int], ...] = ()  # keyed hash, level
+    stable: tuple[tuple[str, int], ...] = ()
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One exchange kept whole, up to a cap: for the prediction log and for data quality."""
+
+    request_id: str
+    model: str
+    arm: str
+    share: float  # the canary's, 0 to 1; 0 without a canary
+    drawn: bool  # by the split: fair evidence
+    customer: str  # keyed hash, "" when the request named nobody
+    segments: tuple[str, ...]
+    at: float
+    request: bytes  # at most the cap
+    request_bytes: int  # shorter than ``request`` says when it was cut
+    request_type: str
+    answer: Half
+    request_encoding: str = ""
 
 
 class Logged(msgspec.Struct, frozen=True):

@@ -6,15 +6,16 @@ pass and never a failure.
 
     policy      what is allowed: thresholds and their defaults
     breakers    plain bounds on the last seconds, each with its finding
+    evidence    what the statistical judge is shown
+    guardrails  what a canary must not do more often, or less well, than stable
     verdict     several findings, one verdict
-
-The statistical judge, which bounds how often a healthy canary is reverted, will stand beside
-``breakers`` and give findings of the same kind.
 """
 
 from __future__ import annotations
 
 from proxy.judge.breakers import changes_at, check
+from proxy.judge.evidence import Evidence, Observation, Source
+from proxy.judge.guardrails import Guardrail, Guardrails
 from proxy.judge.policy import DEFAULT, OFF, ErrorRate, Latency, Thresholds
 from proxy.judge.verdict import tripped, worst
 
@@ -22,7 +23,12 @@ __all__ = [
     "DEFAULT",
     "OFF",
     "ErrorRate",
+    "Evidence",
+    "Guardrail",
+    "Guardrails",
     "Latency",
+    "Observation",
+    "Source",
     "Thresholds",
     "changes_at",
     "check",

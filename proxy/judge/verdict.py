@@ -13,5 +13,14 @@ def worst(findings: Iterable[Finding]) -> Verdict:
 
 
 def tripped(findings: Iterable[Finding]) -> Finding | None:
-    """The first finding that fails: the reason to revert; None when there is none."""
-    return next((finding for finding in findings if finding.verdict is Verdict.FAIL), None)
+    """The first finding that fails and reverts: the reason to; None when there is none."""
+    return _first(findings, "revert")
+
+
+def holding(findings: Iterable[Finding]) -> Finding | None:
+    """The first finding that fails and holds the release; None when there is none."""
+    return _first(findings, "hold")
+
+
+def _first(findings: Iterable[Finding], effect: str) -> Finding | None:
+    return next((it for it in findings if it.verdict is Verdict.FAIL and it.effect == effect), None)

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from proxy.terms import OWNER, Logged, Outcome, Owner, Pair
+from proxy.terms import OWNER, Incident, Logged, Newcomers, Outcome, Owner, Pair, Sample
 
 K = TypeVar("K", bound=Hashable)
 
@@ -96,6 +96,11 @@ class Report(msgspec.Struct):
     refused: dict[str, int] = msgspec.field(default_factory=dict)  # reason -> before any model
     pairs: list[Pair] = msgspec.field(default_factory=list)
     pairs_dropped: int = 0  # over the bound between two reports
+    incidents: list[Incident] = msgspec.field(default_factory=list)
+    incidents_dropped: int = 0  # over the bound between two reports, whatever their arm
+    newcomers: list[Newcomers] = msgspec.field(default_factory=list)
+    samples: list[Sample] = msgspec.field(default_factory=list)
+    samples_dropped: int = 0
     log: list[Logged] = msgspec.field(default_factory=list)
     log_dropped: int = 0
     endpoints: list[EndpointState] = msgspec.field(default_factory=list)  # that have changed

@@ -151,6 +151,25 @@ class Testers(msgspec.Struct, frozen=True):
     secret: str
 
 
+class SamplePlan(msgspec.Struct, frozen=True):
+    """Whose exchanges are kept whole for the desk, and how much of each body."""
+
+    percent: float  # of customers, whatever their arm
+    salt: str
+    canary: bool = False  # the canary's all, as far as a report has room
+    bytes: int = 64 * 1024  # of the request's body, and of the answer's
+
+
+class WatchPlan(msgspec.Struct, frozen=True):
+    """What the workers tell of a model's exchanges beside their counts, while it has a canary.
+
+    ``slow`` in seconds: an exchange that took longer is an incident; None: none is.
+    """
+
+    slow: float | None = None
+    sample: SamplePlan | None = None  # with and without a canary
+
+
 class ModelPlan(msgspec.Struct, frozen=True):
     name: str
     path_prefix: str  # matches whole path segments
@@ -168,6 +187,7 @@ class ModelPlan(msgspec.Struct, frozen=True):
     safe_to_repeat: bool = False
     fallback: Fallback = Fallback()
     testers: Testers | None = None
+    watch: WatchPlan | None = None
     release: str = ""  # id of the release, once there are releases
 
 
