@@ -132,6 +132,19 @@ TABLE: Final = (
         "Pairs that a worker did not hand to the desk, because it held too many.",
     ),
     Row(
+        "pointsman_incidents_dropped_total",
+        "counter",
+        (),
+        "Failed or slow requests that a worker did not tell the judge of, whatever their arm, "
+        "because there were too many at once.",
+    ),
+    Row(
+        "pointsman_samples_dropped_total",
+        "counter",
+        (),
+        "Sampled requests that a worker did not hand to the desk, because it held too many.",
+    ),
+    Row(
         "pointsman_reverts_total",
         "counter",
         (*MODEL, "reason"),

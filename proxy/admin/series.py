@@ -102,6 +102,8 @@ def _pairs(made: Board, totals: Totals) -> Iterator[None]:
         for kind, n in totals.pairs.kinds(model, version).items():
             made.add("pointsman_shadow_pairs_total", (model, version, Arm.SHADOW, kind), n)
     made.add("pointsman_pairs_dropped_total", (), totals.pairs_dropped)
+    made.add("pointsman_incidents_dropped_total", (), totals.incidents_dropped)
+    made.add("pointsman_samples_dropped_total", (), totals.samples_dropped)
 
 
 def _reverts(made: Board, totals: Totals) -> None:
