@@ -63,7 +63,8 @@ class World:
 
     def _line(self, share: float, events: bool) -> Evidence:
         seen = tuple(self._observations(share)) if events else ()
-        came = Newcomers("m", "2", share, 0, self._people(5), self._people(45))
+        canary = sum(self._chance.random() < share for _ in range(50))
+        came = Newcomers("m", "2", share, 0, self._people(canary), self._people(50 - canary))
         return Evidence(0.0, "m", "2", "1", share, seen, REQUESTS, (came,))
 
     def _observations(self, share: float) -> Iterator[Observation]:
