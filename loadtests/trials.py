@@ -76,7 +76,8 @@ class World:
 
     def _people(self, n: int) -> tuple[tuple[str, int], ...]:
         self._customers += n
-        return tuple((f"{it:016x}", 0) for it in range(self._customers - n, self._customers))
+        who = range(self._customers - n + 1, self._customers + 1)
+        return tuple((f"{it:016x}", (it & -it).bit_length() - 1) for it in who)
 
 
 def _measured(world: World, events: bool, told: bool) -> list[float]:
