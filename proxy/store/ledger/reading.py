@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, func, select, tuple_
+from sqlalchemy import Connection, bindparam, func, select, tuple_
 
 from proxy.feedback import Label
 from proxy.store.ledger import rows
 from proxy.store.ledger.nouns import Counts, Labelled
 from proxy.store.ledger.tables import FEEDBACK, JOINS, PREDICTIONS
-
-_IN_LIST: Final = 500
 
 
 class Range(NamedTuple):
@@ -98,25 +97,15 @@ def counts(connection: Connection) -> Counts:
 
 def _labels(connection: Connection, ids: Sequence[int]) -> dict[int, list[Label]]:
     """By prediction.  Two plain look-ups: a join's plan would depend on statistics."""
-    query = (
-        select(JOINS.c.prediction_id, JOINS.c.feedback_id)
-        .where(JOINS.c.prediction_id.in_(bindparam("keys", expanding=True)))
-        .order_by(JOINS.c.feedback_id)
+    query = select(JOINS.c.prediction_id, JOINS.c.feedback_id).where(
+        JOINS.c.prediction_id.in_(bindparam("keys", expanding=True))
     )
-    met = _looked_up(connection, query, ids)
+    # Sorted here: asked for an order, a young database walks the wrong index.
+    met = sorted(rows.by_keys(connection, query, ids), key=itemgetter("feedback_id"))
     events = select(FEEDBACK).where(FEEDBACK.c.id.in_(bindparam("keys", expanding=True)))
     keys = sorted({row["feedback_id"] for row in met})
-    labels = {row["id"]: rows.label_of(row) for row in _looked_up(connection, events, keys)}
+    labels = {row["id"]: rows.label_of(row) for row in rows.by_keys(connection, events, keys)}
     found: dict[int, list[Label]] = {}
     for row in met:
         found.setdefault(row["prediction_id"], []).append(labels[row["feedback_id"]])
-    return found
-
-
-def _looked_up(
-    connection: Connection, query: Select[Any], keys: Sequence[int]
-) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for start in range(0, len(keys), _IN_LIST):
-        found += rows.fetch(connection, query, keys=list(keys[start : start + _IN_LIST]))
     return found

@@ -22,6 +22,9 @@ EVENT: Final = (
     "received", "delivered",
 )  # fmt: skip
 
+#: Values in one statement's list; every database takes 32,766.
+IN_LIST: Final = 2_000
+
 _ENCODE: Final = msgspec.json.Encoder().encode
 _SEGMENTS: Final = msgspec.json.Decoder(tuple[str, ...])
 _ANY: Final = msgspec.json.Decoder()
@@ -37,6 +40,16 @@ def fetch(connection: Connection, query: Select[Any], **values: Any) -> list[dic
     packed = select(cast(func.json_agg(literal_column("t")), Text)).select_from(query.subquery("t"))
     content = connection.execute(packed, values).scalar_one()
     found: list[dict[str, Any]] = _ANY.decode(content) if content else []
+    return found
+
+
+def by_keys(
+    connection: Connection, query: Select[Any], keys: Sequence[int]
+) -> list[dict[str, Any]]:
+    """The rows of a query that asks for a list of ``keys``, in as many steps as it takes."""
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(keys), IN_LIST):
+        found += fetch(connection, query, keys=list(keys[start : start + IN_LIST]))
     return found
 
 
@@ -70,35 +83,33 @@ def of_event(event: Label | Kpi, received: float) -> Row:
     )  # fmt: skip
 
 
-def prediction_of(row: Mapping[Any, Any], prefix: str = "") -> Prediction:
-    """From a row whose columns begin with ``prefix``."""
+def prediction_of(row: Mapping[Any, Any]) -> Prediction:
     return Prediction(
-        request_id=row[prefix + "request_id"],
-        model=row[prefix + "model"],
-        version=row[prefix + "version"],
-        arm=row[prefix + "arm"],
-        share=row[prefix + "share"],
-        drawn=bool(row[prefix + "drawn"]),
-        customer=row[prefix + "customer"],
-        segments=_SEGMENTS.decode(row[prefix + "segments"]),
-        at=row[prefix + "at"],
-        value=value_of(row[prefix + "value"]),
-        problem=row[prefix + "problem"],
+        request_id=row["request_id"],
+        model=row["model"],
+        version=row["version"],
+        arm=row["arm"],
+        share=row["share"],
+        drawn=bool(row["drawn"]),
+        customer=row["customer"],
+        segments=_SEGMENTS.decode(row["segments"]),
+        at=row["at"],
+        value=value_of(row["value"]),
+        problem=row["problem"],
     )
 
 
-def label_of(row: Mapping[Any, Any], prefix: str = "") -> Label:
-    """From a row whose columns begin with ``prefix``."""
+def label_of(row: Mapping[Any, Any]) -> Label:
     return Label(
-        event_id=row[prefix + "event_id"],
-        name=row[prefix + "name"],
-        value=value_of(row[prefix + "value"]),
-        at=row[prefix + "at"],
-        request_id=row[prefix + "request_id"],
-        model=row[prefix + "model"],
-        customer=row[prefix + "customer"],
-        since=row[prefix + "since"],
-        until=row[prefix + "until"],
+        event_id=row["event_id"],
+        name=row["name"],
+        value=value_of(row["value"]),
+        at=row["at"],
+        request_id=row["request_id"],
+        model=row["model"],
+        customer=row["customer"],
+        since=row["since"],
+        until=row["until"],
     )
 
 

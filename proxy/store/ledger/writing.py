@@ -20,7 +20,6 @@ from proxy.store.ledger.tables import FEEDBACK, JOINS, PREDICTIONS
 
 #: Rows in one statement.
 _CHUNK: Final = 5_000
-_IN_LIST: Final = 500
 
 #: The new rows first, then the index of the others: CROSS JOIN keeps SQLite to this order, and
 #: OFFSET 0 PostgreSQL, whatever either believes of the sizes of its tables.
@@ -44,6 +43,11 @@ _BY_CUSTOMER: Final = (
     "AND f.customer <> '' AND p.at >= COALESCE(f.since, -1e300) AND p.at <= COALESCE(f.until, f.at)"
 )
 
+_LABELS: Final = select(FEEDBACK).where(FEEDBACK.c.id.in_(bindparam("keys", expanding=True)))
+_PREDICTIONS: Final = select(PREDICTIONS).where(
+    PREDICTIONS.c.id.in_(bindparam("keys", expanding=True))
+)
+
 
 class TooMany(Exception):
     """One call would join more than is allowed; nothing of it is taken."""
@@ -55,7 +59,8 @@ def log(connection: Connection, batch: Sequence[rows.Row]) -> list[Joined]:
     before = _last(connection, PREDICTIONS)
     joins = _last(connection, JOINS)
     _insert(connection, "predictions", rows.PREDICTION, batch)
-    _join(connection, "predictions", "feedback", before)
+    if not _join(connection, "predictions", "feedback", before):
+        return []
     return joined(connection, JOINS.c.id > joins)
 
 
@@ -89,22 +94,21 @@ def take(
 
 
 def joined(connection: Connection, *where: Any, limit: int | None = None) -> list[Joined]:
-    """Joins with both their sides, in the order in which they came about."""
-    query = (
-        select(
-            JOINS.c.id.label("join_id"),
-            *(column.label(f"f_{column.name}") for column in FEEDBACK.c),
-            *(column.label(f"p_{column.name}") for column in PREDICTIONS.c),
-        )
-        .join(FEEDBACK, FEEDBACK.c.id == JOINS.c.feedback_id)
-        .join(PREDICTIONS, PREDICTIONS.c.id == JOINS.c.prediction_id)
-        .where(*where)
-        .order_by(JOINS.c.id)
-        .limit(limit)
-    )
+    """Joins with both their sides, in the order in which they came about.
+
+    Three plain look-ups: the plan of a join would depend on statistics.
+    """
+    query = select(JOINS).where(*where).order_by(JOINS.c.id).limit(limit)
+    met = rows.fetch(connection, query)
+    events = sorted({row["feedback_id"] for row in met})
+    labels = {row["id"]: rows.label_of(row) for row in rows.by_keys(connection, _LABELS, events)}
+    keys = sorted({row["prediction_id"] for row in met})
+    predictions = {
+        row["id"]: rows.prediction_of(row) for row in rows.by_keys(connection, _PREDICTIONS, keys)
+    }
     return [
-        Joined(row["join_id"], rows.label_of(row, "f_"), rows.prediction_of(row, "p_"))
-        for row in rows.fetch(connection, query)
+        Joined(row["id"], labels[row["feedback_id"]], predictions[row["prediction_id"]])
+        for row in met
     ]
 
 
@@ -134,8 +138,8 @@ def settle(connection: Connection, joins: Sequence[int], events: Sequence[str]) 
             .where(column.in_(bindparam("keys", expanding=True)))
             .values(delivered=True)
         )
-        for start in range(0, len(keys), _IN_LIST):
-            connection.execute(statement, {"keys": keys[start : start + _IN_LIST]})
+        for start in range(0, len(keys), rows.IN_LIST):
+            connection.execute(statement, {"keys": keys[start : start + rows.IN_LIST]})
 
 
 def models(connection: Connection) -> list[str]:
@@ -182,8 +186,8 @@ def forget_feedback(connection: Connection, before: float, limit: int) -> int:
 
 def _remove(connection: Connection, column: Any, ids: Sequence[int]) -> None:
     statement = delete(column.table).where(column.in_(bindparam("ids", expanding=True)))
-    for start in range(0, len(ids), _IN_LIST):
-        connection.execute(statement, {"ids": ids[start : start + _IN_LIST]})
+    for start in range(0, len(ids), rows.IN_LIST):
+        connection.execute(statement, {"ids": ids[start : start + rows.IN_LIST]})
 
 
 def _join(connection: Connection, new: str, others: str, before: int) -> int:
