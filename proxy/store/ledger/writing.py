@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+from sqlalchemy import Connection, delete, func, select, text, update
 
 from proxy.feedback import Kpi, Label
 from proxy.store.ledger import rows
@@ -41,11 +41,6 @@ _BY_REQUEST: Final = (
 _BY_CUSTOMER: Final = (
     "p.customer = f.customer AND p.model = f.model AND f.kind = 'label' AND f.request_id = '' "
     "AND f.customer <> '' AND p.at >= COALESCE(f.since, -1e300) AND p.at <= COALESCE(f.until, f.at)"
-)
-
-_LABELS: Final = select(FEEDBACK).where(FEEDBACK.c.id.in_(bindparam("keys", expanding=True)))
-_PREDICTIONS: Final = select(PREDICTIONS).where(
-    PREDICTIONS.c.id.in_(bindparam("keys", expanding=True))
 )
 
 
@@ -100,12 +95,11 @@ def joined(connection: Connection, *where: Any, limit: int | None = None) -> lis
     """
     query = select(JOINS).where(*where).order_by(JOINS.c.id).limit(limit)
     met = rows.fetch(connection, query)
-    events = sorted({row["feedback_id"] for row in met})
-    labels = {row["id"]: rows.label_of(row) for row in rows.by_keys(connection, _LABELS, events)}
+    events = rows.by_id(connection, FEEDBACK, sorted({row["feedback_id"] for row in met}))
     keys = sorted({row["prediction_id"] for row in met})
-    predictions = {
-        row["id"]: rows.prediction_of(row) for row in rows.by_keys(connection, _PREDICTIONS, keys)
-    }
+    found = rows.by_id(connection, PREDICTIONS, keys)
+    labels = {key: rows.label_of(row) for key, row in events.items()}
+    predictions = {key: rows.prediction_of(row) for key, row in found.items()}
     return [
         Joined(row["id"], labels[row["feedback_id"]], predictions[row["prediction_id"]])
         for row in met
@@ -129,17 +123,10 @@ def undelivered(
 
 def settle(connection: Connection, joins: Sequence[int], events: Sequence[str]) -> None:
     """Mark what the judge has confirmed."""
-    for table, column, keys in (
-        (JOINS, JOINS.c.id, list(joins)),
-        (FEEDBACK, FEEDBACK.c.event_id, list(events)),
-    ):
-        statement = (
-            update(table)
-            .where(column.in_(bindparam("keys", expanding=True)))
-            .values(delivered=True)
-        )
-        for start in range(0, len(keys), rows.IN_LIST):
-            connection.execute(statement, {"keys": keys[start : start + rows.IN_LIST]})
+    for column, keys in ((JOINS.c.id, list(joins)), (FEEDBACK.c.event_id, list(events))):
+        for start in range(0, len(keys), rows.STEP):
+            some = rows.among(connection, column, keys[start : start + rows.STEP])
+            connection.execute(update(column.table).where(some).values(delivered=True))
 
 
 def models(connection: Connection) -> list[str]:
@@ -185,9 +172,8 @@ def forget_feedback(connection: Connection, before: float, limit: int) -> int:
 
 
 def _remove(connection: Connection, column: Any, ids: Sequence[int]) -> None:
-    statement = delete(column.table).where(column.in_(bindparam("ids", expanding=True)))
-    for start in range(0, len(ids), rows.IN_LIST):
-        connection.execute(statement, {"ids": ids[start : start + rows.IN_LIST]})
+    if ids:
+        connection.execute(delete(column.table).where(rows.among(connection, column, ids)))
 
 
 def _join(connection: Connection, new: str, others: str, before: int) -> int:
