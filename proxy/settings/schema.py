@@ -11,9 +11,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, JsonValue, PrivateAttr, model_validator
 
+from proxy.errors import OperationRefused
 from proxy.routing import plan
 from proxy.settings import grammar
 from proxy.settings.breakers import Thresholds, all_off
+from proxy.settings.database import SECRET, Database
 from proxy.settings.grammar import Address
 from proxy.settings.kinds import Kind, OrOff, choice, duration, exactly_one
 from proxy.settings.processors import available
@@ -275,7 +277,7 @@ class Settings(Part):
     )
     state_dir: Annotated[Path, _FOLDER] = Field(
         default=Path(".pointsman"),
-        description="The folder of the history file, taken from the folder of the config file.",
+        description="The folder of what must survive, taken from the folder of the config file.",
         json_schema_extra=RESTART,
     )
     desk_silence: Annotated[float, duration("1s", "1h")] = Field(
@@ -303,6 +305,9 @@ class Settings(Part):
     access_log: AccessLog | None = Field(
         default=None, description="One JSON line for each request."
     )
+    database: Database = Field(
+        default=Database(), description="Where predictions and what is said of them are kept."
+    )
     limits: ListenerLimits = Field(
         default=ListenerLimits(), description="What callers may take of one worker."
     )
@@ -327,6 +332,17 @@ class Settings(Part):
     def tester_secret(self, model: str) -> str | None:
         """The testers' secret of a model, as read at loading; None when it has no testers."""
         return self._secrets.get(model)
+
+    def database_url(self) -> str:
+        """Where the ledger is: the URL of PostgreSQL as read at loading, else of the SQLite file.
+
+        Raises OperationRefused when these settings were loaded without their secrets.
+        """
+        if self.database.postgresql is None:
+            return f"sqlite:///{self.state_dir / 'ledger.sqlite3'}"
+        if SECRET not in self._secrets:
+            raise OperationRefused(f"{self._path}: was loaded without the database's URL")
+        return self._secrets[SECRET]
 
     def came_from(self, path: Path, digest: str, secrets: dict[str, str]) -> Settings:
         """The same settings of this file: its paths made absolute, its secrets known."""
