@@ -132,6 +132,19 @@ TABLE: Final = (
         "Pairs that a worker did not hand to the desk, because it held too many.",
     ),
     Row(
+        "pointsman_incidents_dropped_total",
+        "counter",
+        (),
+        "Failed or slow requests that a worker did not tell the judge of, whatever their arm, "
+        "because there were too many at once.",
+    ),
+    Row(
+        "pointsman_samples_dropped_total",
+        "counter",
+        (),
+        "Sampled requests that a worker did not hand to the desk, because it held too many.",
+    ),
+    Row(
         "pointsman_reverts_total",
         "counter",
         (*MODEL, "reason"),
@@ -190,12 +203,6 @@ TABLE: Final = (
         "counter",
         (*VERSION, "source"),
         "What the judge was shown of both arms since the trial began, or the desk started.",
-    ),
-    Row(
-        "pointsman_incidents_dropped_total",
-        "counter",
-        (),
-        "Failures and slow answers that a worker did not tell the judge, for want of room.",
     ),
     Row(
         "pointsman_evidence_lines_lost_total",

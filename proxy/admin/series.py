@@ -105,6 +105,8 @@ def _pairs(made: Board, totals: Totals) -> Iterator[None]:
         for kind, n in totals.pairs.kinds(model, version).items():
             made.add("pointsman_shadow_pairs_total", (model, version, Arm.SHADOW, kind), n)
     made.add("pointsman_pairs_dropped_total", (), totals.pairs_dropped)
+    made.add("pointsman_incidents_dropped_total", (), totals.incidents_dropped)
+    made.add("pointsman_samples_dropped_total", (), totals.samples_dropped)
 
 
 def _reverts(made: Board, totals: Totals) -> None:
@@ -209,7 +211,6 @@ def _house(made: Board, totals: Totals, status: Status) -> None:
     made.add("pointsman_log_lines_dropped_total", (), totals.log_dropped)
     made.add("pointsman_counts_dropped_total", ("unknown_version",), totals.unknown)
     made.add("pointsman_counts_dropped_total", ("too_many_segments",), totals.over_cap)
-    made.add("pointsman_incidents_dropped_total", (), totals.incidents_dropped)
     if status.evidence is not None:
         made.add("pointsman_evidence_lines_lost_total", (), status.evidence.lost)
         made.add("pointsman_evidence_ok", (), not status.evidence.error)

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from proxy import __version__
-from proxy.cli import feedback, offline, operate
+from proxy.cli import feedback, offline, operate, profiling
 from proxy.errors import ConfigError, PointsmanError, Unreachable
 
 EXIT_REFUSED = 1
@@ -88,6 +88,7 @@ split = typer.Typer(
 app.command("serve")(offline.serve)
 app.command("check")(offline.check)
 app.command("explain")(offline.explain)
+app.command("profile")(profiling.profile)
 app.command("status")(operate.status)
 app.add_typer(split, name="split")
 split.command("set")(operate.split_set)

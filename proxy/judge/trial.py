@@ -13,7 +13,7 @@ recorded gives the same findings when it is replayed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -51,8 +51,15 @@ class _Watched(NamedTuple):
     """A guardrail with all that is judged by it."""
 
     rule: Guardrail
-    rates: tuple[RateSeries, ...]  # the first is for everyone
+    rates: dict[str, RateSeries]  # by segment, "" for everyone
     mean: MeanSeries | None
+
+    def series(self, it: Observation) -> Iterator[RateSeries]:
+        """Who counts an event of the rule's."""
+        yield self.rates[""]
+        for segment in it.segments:
+            if (part := self.rates.get(segment)) is not None:
+                yield part
 
     def takes(self, it: Observation) -> bool:
         """Whether this is an event of the rule's.  The value 0 says that there was none."""
@@ -112,6 +119,7 @@ class Trial:
         alarm = guardrails.sample_ratio
         self._arrivals = None if alarm is None else Arrivals(alarm, self._who)
         self._findings: tuple[Finding, ...] | None = None
+        self._known: dict[str, Sizes] = {}
 
     @property
     def _who(self) -> str:
@@ -119,9 +127,9 @@ class Trial:
 
     def _watch(self, rule: Guardrail) -> _Watched:
         if rule.measure == "mean":
-            return _Watched(rule, (), MeanSeries(rule, self._who, self._bar))
-        rates = tuple(RateSeries(rule, it, self._who) for it in ("", *segments(rule)))
-        for series in rates:
+            return _Watched(rule, {}, MeanSeries(rule, self._who, self._bar))
+        rates = {it: RateSeries(rule, it, self._who, self._bar) for it in ("", *segments(rule))}
+        for series in rates.values():
             self._counted.begin(series.check)
         return _Watched(rule, rates, None)
 
@@ -135,6 +143,7 @@ class Trial:
                 f"evidence of {whose[0]} {whose[1]} in the trial of {self.model} {self.version}"
             )
         self._findings = None
+        self._known.clear()
         self.share = evidence.share
         self.dropped += evidence.dropped
         for segment, (canary, stable) in evidence.requests.items():
@@ -143,7 +152,7 @@ class Trial:
         came = self._arrive(evidence)
         touched = self._observe_all(evidence.observations)
         for series in touched:
-            series.look(self._sizes(series.segment), self._bar)
+            series.look(self._sizes(series.segment))
         self._look_at_means(came)
 
     def _arrive(self, evidence: Evidence) -> bool:
@@ -190,9 +199,7 @@ class Trial:
         drawn: int | None,
         touched: dict[int, RateSeries],
     ) -> None:
-        for series in watched.rates:
-            if series.segment and series.segment not in it.segments:
-                continue
+        for series in watched.series(it):
             if drawn is None or self._counted.first(series.check, drawn):
                 series.count(it.share, it.arm is _CANARY, drawn is not None)
                 touched[id(series)] = series
@@ -220,32 +227,46 @@ class Trial:
             self._findings = tuple(self._all_findings())
         return self._findings
 
-    def _all_findings(self) -> Iterable[Finding]:
+    def failing(self, now: float) -> tuple[Finding, ...]:
+        """Those of ``findings`` that are a FAIL: all that a tick has to know, at a fraction of
+        the cost, for nothing is put into words that nobody reads."""
+        return tuple(self._all_findings(lambda judge: judge.failed))
+
+    def _all_findings(
+        self, wanted: Callable[[RateSeries | MeanSeries | Arrivals], bool] = lambda _: True
+    ) -> Iterator[Finding]:
         for watched in self._watched:
-            for series in watched.rates:
-                yield series.finding(self._sizes(series.segment), self._bar, self.share)
-            if watched.mean is not None:
+            for series in watched.rates.values():
+                if wanted(series):
+                    yield series.finding(self._sizes(series.segment), self.share)
+            if watched.mean is not None and wanted(watched.mean):
                 yield watched.mean.finding(self._census, self.share)
-        if self._arrivals is not None:
+        if self._arrivals is not None and wanted(self._arrivals):
             yield self._arrivals.finding(self._census, self.share)
 
     def _sizes(self, segment: str) -> Sizes:
         """How many there are; the customers of a segment in proportion to its requests."""
+        known = self._known.get(segment)
+        if known is None:
+            known = self._known[segment] = self._count_sizes(segment)
+        return known
+
+    def _count_sizes(self, segment: str) -> Sizes:
         customers, requests = self._census.customers(), self._requests.get(segment, (0, 0))
         if not segment:
-            return Sizes(customers, requests)
+            return Sizes(*customers, *requests)
         every = self._requests.get("", (0, 0))
         canary, stable = (
             min(n, round(n * part / whole)) if whole else 0
             for n, part, whole in zip(customers, requests, every, strict=True)
         )
-        return Sizes((canary, stable), requests)
+        return Sizes(canary, stable, *requests)
 
     # ---- between two lives
 
     def snapshot(self) -> bytes:
         """All there is, for ``restore``."""
-        rates = [series for it in self._watched for series in it.rates]
+        rates = [series for it in self._watched for series in it.rates.values()]
         means = [it.mean for it in self._watched if it.mean is not None]
         census = self._census
         return encode(
@@ -318,7 +339,7 @@ class Trial:
         means = {it.check: it for it in kept.means}
         for watched in self._watched:
             same = before.get(watched.rule.name) == _the_rule(watched.rule)
-            for series in watched.rates:
+            for series in watched.rates.values():
                 self._take_back_rate(series, rates.get(series.check) if same else None)
             if watched.mean is not None:
                 watched.mean.take_back(means.get(watched.mean.check) if same else None)

@@ -18,6 +18,7 @@ from proxy.settings.guardrails import compiled
 from proxy.settings.schema import Model, Settings
 from proxy.settings.serving import Version
 from proxy.settings.shadows import Headers, Shadow
+from proxy.settings.watching import watch_plan
 
 
 def compile_plan(settings: Settings, number: int = 0) -> plan.Plan:
@@ -73,7 +74,7 @@ def compile_model(settings: Settings, name: str) -> plan.ModelPlan:
         testers=plan.Testers(header=model.testers.header, secret=secret)
         if model.testers and secret
         else None,
-        watch=watched(model_guardrails(model)),
+        watch=watch_plan(name, model, watched(model_guardrails(model))),
     )
 
 

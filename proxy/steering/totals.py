@@ -33,7 +33,7 @@ class Totals(msgspec.Struct):
     refused: dict[str, int] = msgspec.field(default_factory=dict)
     reverts: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)
     pairs: PairCounts = msgspec.field(default_factory=PairCounts)
-    pairs_dropped: int = 0  # by the workers' bounds
+    pairs_dropped: int = 0  # by the workers' bounds, as the next two
     incidents_dropped: int = 0
     samples_dropped: int = 0
     log_dropped: int = 0

@@ -209,6 +209,16 @@ def test_callers_cannot_grow_the_series(door: Door) -> None:
     assert value(door, "pointsman_counts_dropped_total", reason="unknown_version") == 400
 
 
+def test_what_the_workers_dropped_is_counted(door: Door) -> None:
+    for _ in range(2):
+        report = Report(
+            0.25, pairs_dropped=1, incidents_dropped=2, samples_dropped=3, log_dropped=4
+        )
+        door.desk.report(0, report)
+    for what, n in (("pairs", 2), ("incidents", 4), ("samples", 6), ("log_lines", 8)):
+        assert value(door, f"pointsman_{what}_dropped_total") == n
+
+
 def test_a_version_that_left_the_config_leaves_the_metrics(door: Door) -> None:
     busy(door)
     text = door.config.read_text()

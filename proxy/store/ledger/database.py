@@ -47,6 +47,11 @@ class Database:
         self._migrated = False
 
     @property
+    def ready(self) -> bool:
+        """Whether a first transaction has made the schema what it should be."""
+        return self._migrated
+
+    @property
     def where(self) -> str:
         """Which database, for people: never its password."""
         if not self.postgresql:
@@ -70,12 +75,10 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One reading transaction; for the reading thread.  Raises StateError."""
-        with self._failures("cannot be read"):
-            if not self._migrated:
-                raise StateError(f"{self.where}: the ledger is not open yet; try again")
-            with self._engine.execution_options(reading=True).begin() as connection:
-                yield connection
+        """One reading transaction, once ``ready``; for the reading thread.  Raises StateError."""
+        engine = self._engine.execution_options(reading=True)
+        with self._failures("cannot be read"), engine.begin() as connection:
+            yield connection
 
     def close(self) -> None:
         self._engine.dispose()
@@ -178,9 +181,11 @@ def _postgresql_begins(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("reading"):
         return
+    # Every statement of a writer has its index; a young table's statistics do not know it yet.
+    said = ["set_config('enable_seqscan', 'off', true)", "pg_advisory_xact_lock(:key)"]
     if not options.get("durable"):
-        connection.execute(text("SET LOCAL synchronous_commit TO off"))
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER})
+        said.append("set_config('synchronous_commit', 'off', true)")
+    connection.execute(text(f"SELECT {', '.join(said)}"), {"key": _WRITER})
 
 
 def _ssl(mode: str, authority: str | None) -> ssl.SSLContext | None:

@@ -208,6 +208,8 @@ class Ledger:
             with self._database.read() as connection:
                 return work(connection)
 
+        if not self._database.ready:
+            await self._write(lambda connection: None, durable=False)
         return await asyncio.get_running_loop().run_in_executor(self._reader, query)
 
     async def _until_done(self, step: Callable[[Connection], int]) -> int:

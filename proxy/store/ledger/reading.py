@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, tuple_
+from sqlalchemy import Connection, Row, bindparam, func, select, tuple_
 
 from proxy.feedback import Label
 from proxy.store.ledger import rows
@@ -97,15 +97,22 @@ def counts(connection: Connection) -> Counts:
 
 
 def _labels(connection: Connection, ids: Sequence[int]) -> dict[int, list[Label]]:
+    """By prediction.  Two plain look-ups: a join's plan would depend on statistics."""
     query = (
-        select(JOINS.c.prediction_id, FEEDBACK)
-        .join(FEEDBACK, FEEDBACK.c.id == JOINS.c.feedback_id)
-        .where(JOINS.c.prediction_id.in_(bindparam("ids", expanding=True)))
-        .order_by(FEEDBACK.c.id)
+        select(JOINS.c.prediction_id, JOINS.c.feedback_id)
+        .where(JOINS.c.prediction_id.in_(bindparam("keys", expanding=True)))
+        .order_by(JOINS.c.feedback_id)
     )
+    met = [(row.prediction_id, row.feedback_id) for row in _looked_up(connection, query, ids)]
+    events = select(FEEDBACK).where(FEEDBACK.c.id.in_(bindparam("keys", expanding=True)))
+    keys = sorted({event for _, event in met})
+    labels = {row.id: rows.label_of(row._mapping) for row in _looked_up(connection, events, keys)}
     found: dict[int, list[Label]] = {}
-    for start in range(0, len(ids), _IN_LIST):
-        chunk = {"ids": list(ids[start : start + _IN_LIST])}
-        for row in connection.execute(query, chunk).mappings():
-            found.setdefault(row["prediction_id"], []).append(rows.label_of(row))
+    for prediction, event in met:
+        found.setdefault(prediction, []).append(labels[event])
     return found
+
+
+def _looked_up(connection: Connection, query: Any, keys: Sequence[int]) -> Iterator[Row[Any]]:
+    for start in range(0, len(keys), _IN_LIST):
+        yield from connection.execute(query, {"keys": list(keys[start : start + _IN_LIST])})

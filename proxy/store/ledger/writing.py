@@ -22,7 +22,19 @@ from proxy.store.ledger.tables import FEEDBACK, JOINS, PREDICTIONS
 _CHUNK: Final = 5_000
 _IN_LIST: Final = 500
 
-#: CROSS JOIN keeps SQLite to this order: the new rows first, the index of the others then.
+#: The new rows first, then the index of the others: CROSS JOIN keeps SQLite to this order, and
+#: OFFSET 0 PostgreSQL, whatever either believes of the sizes of its tables.
+_JOIN: Final = {
+    "sqlite": (
+        "INSERT INTO joins (feedback_id, prediction_id, delivered) SELECT f.id, p.id, 0 "
+        "FROM {new} {n} CROSS JOIN {others} {o} WHERE {n}.id > :before AND {how}"
+    ),
+    "postgresql": (
+        "INSERT INTO joins (feedback_id, prediction_id, delivered) SELECT f.id, p.id, FALSE "
+        "FROM {new} {n} CROSS JOIN LATERAL "
+        "(SELECT {o}.id FROM {others} {o} WHERE {how} OFFSET 0) {o} WHERE {n}.id > :before"
+    ),
+}
 _BY_REQUEST: Final = (
     "p.request_id = f.request_id AND f.kind = 'label' AND f.request_id <> '' "
     "AND (f.model = '' OR f.model = p.model)"
@@ -30,11 +42,6 @@ _BY_REQUEST: Final = (
 _BY_CUSTOMER: Final = (
     "p.customer = f.customer AND p.model = f.model AND f.kind = 'label' AND f.request_id = '' "
     "AND f.customer <> '' AND p.at >= COALESCE(f.since, -1e300) AND p.at <= COALESCE(f.until, f.at)"
-)
-_JOIN: Final = (
-    "INSERT INTO joins (feedback_id, prediction_id, delivered) "
-    "SELECT f.id, p.id, {false} FROM {first} CROSS JOIN {second} "
-    "WHERE {new}.id > :before AND {how}"
 )
 
 
@@ -48,7 +55,7 @@ def log(connection: Connection, batch: Sequence[rows.Row]) -> list[Joined]:
     before = _last(connection, PREDICTIONS)
     joins = _last(connection, JOINS)
     _insert(connection, "predictions", rows.PREDICTION, batch)
-    _join(connection, "predictions p", "feedback f", "p", before)
+    _join(connection, "predictions", "feedback", before)
     return joined(connection, JOINS.c.id > joins)
 
 
@@ -62,7 +69,7 @@ def take(
     new = select(FEEDBACK.c.event_id).where(FEEDBACK.c.id > before)
     fresh = set(connection.scalars(new))
     accepted = len(fresh)
-    count = _join(connection, "feedback f", "predictions p", "f", before)
+    count = _join(connection, "feedback", "predictions", before)
     if count > most:
         raise TooMany(f"the labels of one call meet {count} predictions; allowed are {most}")
     met = joined(connection, JOINS.c.id > joins)
@@ -180,11 +187,12 @@ def _remove(connection: Connection, column: Any, ids: Sequence[int]) -> None:
         connection.execute(statement, {"ids": ids[start : start + _IN_LIST]})
 
 
-def _join(connection: Connection, first: str, second: str, new: str, before: int) -> int:
+def _join(connection: Connection, new: str, others: str, before: int) -> int:
+    """Pair the rows of ``new`` after number ``before`` with those of the other table."""
+    names = {"new": new, "others": others, "n": new[0], "o": others[0]}
     count = 0
-    false = "0" if connection.dialect.name == "sqlite" else "FALSE"
     for how in (_BY_REQUEST, _BY_CUSTOMER):
-        statement = _JOIN.format(false=false, first=first, second=second, new=new, how=how)
+        statement = _JOIN[connection.dialect.name].format(how=how, **names)
         count += connection.execute(text(statement), {"before": before}).rowcount
     return count
 
