@@ -53,7 +53,6 @@ log = logging.getLogger(__name__)
 
 HISTORY: Final = "history.jsonl"
 EVIDENCE: Final = "evidence"
-LEDGER: Final = "ledger.sqlite3"
 #: Seconds: a turn of the desk's loop; it tells workers and parent about every fifth one.
 TICK_EVERY: Final = 0.1
 BEAT_TICKS: Final = 5
@@ -196,7 +195,7 @@ class DeskHouse:
         from proxy.store.ledger import Ledger
 
         ledger = Ledger(
-            f"sqlite:///{self._settings.state_dir / LEDGER}",
+            self._settings.database_url(),
             lambda joined, kpis: feedback.deliver(joined, kpis),
         )
         policies = feedback_policies(self._settings)

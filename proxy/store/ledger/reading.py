@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, func, select, tuple_
+from sqlalchemy import Connection, Select, bindparam, func, select, tuple_
 
 from proxy.feedback import Label
 from proxy.store.ledger import rows
@@ -54,7 +54,7 @@ def predictions(
     connection: Connection, where: Range, after: Position, limit: int
 ) -> tuple[list[Labelled], Position]:
     """The next chunk with its labels, and where to go on; an empty chunk is the end."""
-    found = connection.execute(_rows(where, after, limit, PREDICTIONS)).mappings().all()
+    found = rows.fetch(connection, _rows(where, after, limit, PREDICTIONS))
     if not found:
         return [], after
     labels = _labels(connection, [row["id"] for row in found])
@@ -67,10 +67,10 @@ def request_ids(
 ) -> tuple[list[str], Position]:
     """The next chunk of request ids, and where to go on; an empty chunk is the end."""
     columns = PREDICTIONS.c.request_id, PREDICTIONS.c.at, PREDICTIONS.c.id
-    found = connection.execute(_rows(where, after, limit, *columns)).all()
+    found = rows.fetch(connection, _rows(where, after, limit, *columns))
     if not found:
         return [], after
-    return [row.request_id for row in found], Position(found[-1].at, found[-1].id)
+    return [row["request_id"] for row in found], Position(found[-1]["at"], found[-1]["id"])
 
 
 def counts(connection: Connection) -> Counts:
@@ -103,16 +103,20 @@ def _labels(connection: Connection, ids: Sequence[int]) -> dict[int, list[Label]
         .where(JOINS.c.prediction_id.in_(bindparam("keys", expanding=True)))
         .order_by(JOINS.c.feedback_id)
     )
-    met = [(row.prediction_id, row.feedback_id) for row in _looked_up(connection, query, ids)]
+    met = _looked_up(connection, query, ids)
     events = select(FEEDBACK).where(FEEDBACK.c.id.in_(bindparam("keys", expanding=True)))
-    keys = sorted({event for _, event in met})
-    labels = {row.id: rows.label_of(row._mapping) for row in _looked_up(connection, events, keys)}
+    keys = sorted({row["feedback_id"] for row in met})
+    labels = {row["id"]: rows.label_of(row) for row in _looked_up(connection, events, keys)}
     found: dict[int, list[Label]] = {}
-    for prediction, event in met:
-        found.setdefault(prediction, []).append(labels[event])
+    for row in met:
+        found.setdefault(row["prediction_id"], []).append(labels[row["feedback_id"]])
     return found
 
 
-def _looked_up(connection: Connection, query: Any, keys: Sequence[int]) -> Iterator[Row[Any]]:
+def _looked_up(
+    connection: Connection, query: Select[Any], keys: Sequence[int]
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     for start in range(0, len(keys), _IN_LIST):
-        yield from connection.execute(query, {"keys": list(keys[start : start + _IN_LIST])})
+        found += rows.fetch(connection, query, keys=list(keys[start : start + _IN_LIST]))
+    return found

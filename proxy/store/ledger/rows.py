@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from sqlalchemy import Connection, Select, Text, cast, func, literal_column, select
 
 from proxy.feedback import Kpi, Label, Prediction
 from proxy.store.ledger.nouns import LONGEST_ID
@@ -26,6 +27,17 @@ _SEGMENTS: Final = msgspec.json.Decoder(tuple[str, ...])
 _ANY: Final = msgspec.json.Decoder()
 
 Row = tuple[Any, ...]
+
+
+def fetch(connection: Connection, query: Select[Any], **values: Any) -> list[dict[str, Any]]:
+    """The rows of a query, by column.  From PostgreSQL as one JSON text: its driver is written in
+    Python, and takes ten times as long for each row by itself."""
+    if connection.dialect.name != "postgresql":
+        return [dict(row) for row in connection.execute(query, values).mappings()]
+    packed = select(cast(func.json_agg(literal_column("t")), Text)).select_from(query.subquery("t"))
+    content = connection.execute(packed, values).scalar_one()
+    found: list[dict[str, Any]] = _ANY.decode(content) if content else []
+    return found
 
 
 def of_prediction(prediction: Prediction) -> Row:

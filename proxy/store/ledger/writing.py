@@ -104,7 +104,7 @@ def joined(connection: Connection, *where: Any, limit: int | None = None) -> lis
     )
     return [
         Joined(row["join_id"], rows.label_of(row, "f_"), rows.prediction_of(row, "p_"))
-        for row in connection.execute(query).mappings()
+        for row in rows.fetch(connection, query)
     ]
 
 
@@ -120,8 +120,7 @@ def undelivered(
         .order_by(FEEDBACK.c.id)
         .limit(limit)
     )
-    found = connection.execute(query).mappings()
-    return met, [(row["id"], rows.kpi_of(row)) for row in found]
+    return met, [(row["id"], rows.kpi_of(row)) for row in rows.fetch(connection, query)]
 
 
 def settle(connection: Connection, joins: Sequence[int], events: Sequence[str]) -> None:
