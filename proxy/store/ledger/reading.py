@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, func, select, tuple_
+from sqlalchemy import Connection, func, select, tuple_
 
 from proxy.feedback import Label
 from proxy.store.ledger import rows
 from proxy.store.ledger.nouns import Counts, Labelled
 from proxy.store.ledger.tables import FEEDBACK, JOINS, PREDICTIONS
-
-_IN_LIST: Final = 500
 
 
 class Range(NamedTuple):
@@ -98,25 +97,16 @@ def counts(connection: Connection) -> Counts:
 
 def _labels(connection: Connection, ids: Sequence[int]) -> dict[int, list[Label]]:
     """By prediction.  Two plain look-ups: a join's plan would depend on statistics."""
-    query = (
-        select(JOINS.c.prediction_id, JOINS.c.feedback_id)
-        .where(JOINS.c.prediction_id.in_(bindparam("keys", expanding=True)))
-        .order_by(JOINS.c.feedback_id)
-    )
-    met = _looked_up(connection, query, ids)
-    events = select(FEEDBACK).where(FEEDBACK.c.id.in_(bindparam("keys", expanding=True)))
-    keys = sorted({row["feedback_id"] for row in met})
-    labels = {row["id"]: rows.label_of(row) for row in _looked_up(connection, events, keys)}
+    met: list[dict[str, Any]] = []
+    for start in range(0, len(ids), rows.STEP):
+        some = rows.among(connection, JOINS.c.prediction_id, ids[start : start + rows.STEP])
+        met += rows.fetch(
+            connection, select(JOINS.c.prediction_id, JOINS.c.feedback_id).where(some)
+        )
+    met.sort(key=itemgetter("feedback_id"))
+    events = rows.by_id(connection, FEEDBACK, sorted({row["feedback_id"] for row in met}))
+    labels = {key: rows.label_of(row) for key, row in events.items()}
     found: dict[int, list[Label]] = {}
     for row in met:
         found.setdefault(row["prediction_id"], []).append(labels[row["feedback_id"]])
-    return found
-
-
-def _looked_up(
-    connection: Connection, query: Select[Any], keys: Sequence[int]
-) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for start in range(0, len(keys), _IN_LIST):
-        found += rows.fetch(connection, query, keys=list(keys[start : start + _IN_LIST]))
     return found
