@@ -120,12 +120,13 @@ def test_complaints_revert_the_canary_and_outlive_the_desk(house: House) -> None
 
 
 def test_a_signal_holds_then_lets_go_then_another_reverts(house: House) -> None:
-    told = house.told("signal", "send", "margin down", "--source", "finance")
+    finance = ("--source", "finance", "--model", "churn")
+    told = house.told("signal", "send", "margin down", *finance)
     assert (told.returncode, told.stdout) == (0, "signal of finance: hold\n")
     refused = house.told("split", "set", "churn", "60")
     assert refused.returncode == 1
     assert "finance reports: margin down" in refused.stderr
-    told = house.told("signal", "send", "it is over", "--source", "finance", "--resolved")
+    told = house.told("signal", "send", "it is over", *finance, "--resolved")
     assert told.stdout == "signal of finance: resolved\n"
     assert house.told("split", "set", "churn", "60").returncode == 0
     words = ("--source", "fraud-desk", "--model", "churn", "--severity", "page")
