@@ -8,6 +8,7 @@ pass and never a failure.
     breakers    plain bounds on the last seconds, each with its finding
     evidence    what the statistical judge is shown
     guardrails  what a canary must not do more often, or less well, than stable
+    recovery    whether stable is well again after a revert
     trial       the running state for one canary: evidence in, findings out (read this first)
     rates, means, arrivals      one guardrail, or the shares, judged and put in words
     counting, census, totals    whose event counts, who came, what each was worth; all bounded
@@ -19,6 +20,8 @@ from __future__ import annotations
 
 from proxy.judge.breakers import changes_at, check
 from proxy.judge.evidence import Evidence, Observation, Source
+from proxy.judge.guardrails import DEFAULT as DEFAULT_GUARDRAILS
+from proxy.judge.guardrails import OFF as NO_GUARDRAILS
 from proxy.judge.guardrails import Guardrail, Guardrails
 from proxy.judge.multiplicity import e_bh
 from proxy.judge.policy import DEFAULT, OFF, ErrorRate, Latency, Thresholds
@@ -28,6 +31,8 @@ from proxy.judge.verdict import holding, tripped, worst
 
 __all__ = [
     "DEFAULT",
+    "DEFAULT_GUARDRAILS",
+    "NO_GUARDRAILS",
     "OFF",
     "ErrorRate",
     "Evidence",
