@@ -1,0 +1,147 @@
+"""Three ways to decide about the same release: our harm test, a fixed bound, a repeated z-test.
+
+Each sees a simulated release as arrays, (ticks, arms) with the canary first, looks after every
+tick, and says after which one it would have reverted.  This file loads numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Final, Literal
+
+import numpy as np
+
+from proxy.judge.guardrails import Guardrail
+from proxy.judge.policy import ErrorRate
+from proxy.judge.simulate import CANARY, STABLE, Floats, Ints, Release
+
+#: A z-test on less is a normal approximation of nothing.
+FEWEST_FOR_Z: Final = 50
+
+
+def first_at_least(path: Floats, bound: float) -> int | None:
+    """The first look at which the path is at or over the bound; not-a-number never is."""
+    over = np.flatnonzero(path >= bound)
+    return int(over[0]) if len(over) else None
+
+
+@dataclass(frozen=True, slots=True)
+class HarmRule:
+    """The sequential harm test of ``sequential.py`` on first bad events, all looks at once."""
+
+    tolerance: float = 0.0
+    direction: Literal["increase", "decrease"] = "increase"
+    needed: float = math.log(1 / 0.05)  # log of the e-value that reverts
+    name: str = "harm test"
+
+    @classmethod
+    def of(cls, rule: Guardrail, alpha: float, tests: int) -> HarmRule:
+        """The rule of one guardrail that shares alpha with ``tests`` - 1 others."""
+        return cls(rule.tolerance, rule.direction, math.log(tests / alpha), rule.name)
+
+    def crossing(self, release: Release) -> int | None:
+        return first_at_least(self.log_e(release.shares, release.firsts), self.needed)
+
+    def log_e(self, shares: Floats, firsts: Ints) -> Floats:
+        """(..., ticks) log E after each look; shares (ticks,), firsts (..., ticks, arms)."""
+        offsets, weights = self._grid()
+        distinct, which = np.unique(shares, return_inverse=True)
+        null = _log_chances(distinct, self._null())  # two of (shares, 1)
+        harm = _log_chances(distinct, offsets)  # two of (shares, grid)
+        gain_canary, gain_stable = (h - n for h, n in zip(harm, null, strict=True))
+        steps = firsts[..., CANARY, None] * gain_canary[which]
+        steps += firsts[..., STABLE, None] * gain_stable[which]
+        paths = np.cumsum(steps, axis=-2) + weights
+        top = paths.max(axis=-1)
+        return np.asarray(top + np.log(np.exp(paths - top[..., None]).sum(axis=-1)))
+
+    def _null(self) -> Floats:
+        sign = 1.0 if self.direction == "increase" else -1.0
+        return np.array([math.log1p(sign * self.tolerance)])
+
+    def _grid(self) -> tuple[Floats, Floats]:
+        offsets = np.geomspace(0.05, 3.0, 40)
+        sign = 1.0 if self.direction == "increase" else -1.0
+        return self._null() + sign * offsets, np.full(len(offsets), -math.log(len(offsets)))
+
+
+def _log_chances(shares: Floats, ratios: Floats) -> tuple[Floats, Floats]:
+    """(shares, ratios) logs of theta and 1 - theta, the chances that an event is the canary's."""
+    logit = np.log(shares / (1.0 - shares))[:, None] + ratios[None, :]
+    return -np.logaddexp(0.0, -logit), -np.logaddexp(0.0, logit)
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdRule:
+    """A fixed bound on the error rate of the last seconds: what the breakers do.
+
+    Failures in a row are left out: a tick holds their number, not their order.
+    """
+
+    bound: ErrorRate
+    name: str = "threshold"
+
+    def crossing(self, release: Release) -> int | None:
+        ticks = max(1, round(self.bound.window / release.scenario.tick))
+        errors, requests = _windowed(release.errors, ticks), _windowed(release.requests, ticks)
+        tripped = np.zeros(len(requests), bool)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rate = errors / requests
+            if self.bound.absolute is not None:
+                tripped |= rate[:, CANARY] > self.bound.absolute
+            if self.bound.relative is not None:
+                allowed = self.bound.relative * (errors[:, STABLE] + 1) / requests[:, STABLE]
+                enough = requests[:, STABLE] >= self.bound.min_requests
+                tripped |= enough & (errors[:, CANARY] >= 3) & (rate[:, CANARY] > allowed)
+        tripped &= requests[:, CANARY] >= self.bound.min_requests
+        return first_at_least(tripped.astype(float), 1.0)
+
+
+def _windowed(counts: Ints, ticks: int) -> Ints:
+    """(ticks, arms) sums over the last so many ticks."""
+    total = np.cumsum(counts, axis=0)
+    total[ticks:] -= total[:-ticks].copy()
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class ZTest:
+    """The two-proportion z-test on requests, one-sided at ``alpha``, looked at again and again."""
+
+    alpha: float = 0.05
+    name: str = "repeated z-test"
+
+    def crossing(self, release: Release) -> int | None:
+        path = z_scores(np.cumsum(release.errors, axis=0), np.cumsum(release.requests, axis=0))
+        return first_at_least(path, NormalDist().inv_cdf(1.0 - self.alpha))
+
+
+def z_scores(errors: Ints, requests: Ints) -> Floats:
+    """(looks,) pooled two-proportion z of canary over stable; NaN where there is too little."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pooled = errors.sum(axis=1) / requests.sum(axis=1)
+        rates = errors / requests
+        deviation = np.sqrt(pooled * (1.0 - pooled) * (1.0 / requests).sum(axis=1))
+        z = (rates[:, CANARY] - rates[:, STABLE]) / deviation
+    return np.where(requests[:, CANARY] >= FEWEST_FOR_Z, z, np.nan)
+
+
+def peeking(looks: int, replications: int, random: np.random.Generator) -> float:
+    """How often a fixed two-sided 5 % test fires when it is looked at so many times.
+
+    Normal data, looks at equal distances: Armitage, McPherson & Rowe 1969, table 2.
+    """
+    bound, fired = NormalDist().inv_cdf(0.975), 0
+    scale = 1.0 / np.sqrt(np.arange(1, looks + 1))
+    for count in _portions(replications, max(1, 2_000_000 // looks)):
+        z = np.cumsum(random.standard_normal((count, looks)), axis=1) * scale
+        fired += int((np.abs(z) >= bound).any(axis=1).sum())
+    return fired / replications
+
+
+def _portions(total: int, most: int) -> Sequence[int]:
+    whole, rest = divmod(total, most)
+    return [most] * whole + ([rest] if rest else [])
