@@ -1,0 +1,246 @@
+"""Sequential tests of a rate ratio: is the canary's bad-event rate worse than stable's?
+
+Every bad event came from the canary or from stable.  With a canary share r and a log rate ratio
+d, canary over stable, it came from the canary with the chance
+
+    theta(d, r) = expit(logit(r) + d) = r e^d / (1 - r + r e^d)
+
+A bet on one alternative d_k against the boundary d_0 of the null multiplies its stake by the
+likelihood ratio of each event; the test is the mean of forty such bets.
+
+    log E = logsumexp_k [ log w_k + sum_i   c_i  log(theta(d_k, r_i) / theta(d_0, r_i))
+                                  + (1 - c_i) log((1 - theta(d_k, r_i)) / (1 - theta(d_0, r_i))) ]
+
+E is an e-process: its expectation is at most 1 under the null hypothesis whenever one stops to
+look, so the chance that it *ever* reaches 1/a is at most a (Ville's inequality).  Lindon and
+Malek, "Anytime-valid inference for multinomial count data", NeurIPS 2022; ter Schure et al.,
+"The anytime-valid logrank test", 2020.
+
+Why the null may be composite: let p be the true chance that the next event is the canary's.  The
+expected factor of a bet is p theta_k/theta_0 + (1 - p) (1 - theta_k)/(1 - theta_0): linear in p,
+and 1 at p = theta_0.  All alternatives of one test lie on the same side of d_0, so the factor is
+at most 1 for every p on the other side.
+
+    HarmTest        null: d <= log(1 + tolerance)   alternatives above: E large = harm
+    PromotionTest   null: d >= log(1 + margin)      alternatives below: E large = harm excluded
+
+For ``direction`` decrease, where fewer events are the harm, the boundaries are
+log(1 - tolerance) and log(1 - margin), and the sides are swapped.
+
+What p is, is the caller's to guarantee (counting.py).  For the harm test at tolerance 0 it is
+exact by design: the hash that draws the arm knows nothing of who fails.  The promotion test asks
+for more: p >= theta at *every* event while the harm lasts.  Counting first events breaks that
+when customers run out: those of a harmful canary have all been counted before stable's, and
+late events come from stable alone.  So whoever certifies must see that few were counted
+(trial.py does).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Final, Literal
+
+Direction = Literal["increase", "decrease"]
+
+#: share of the canary, 0 to 1 -> bad events of (canary, stable)
+Counts = Mapping[float, tuple[int, int]]
+
+
+def log_spaced(first: float, last: float, n: int) -> tuple[float, ...]:
+    """``n`` numbers from ``first`` to ``last``, each the same factor over the one before."""
+    step = math.log(last / first) / (n - 1)
+    return tuple(first * math.exp(step * i) for i in range(n))
+
+
+#: How far the alternatives lie from the null's boundary, in log rate ratio: 5 % to 20 times.
+GRID: Final = log_spaced(0.05, 3.0, 40)
+
+
+class RatioTest:
+    """A mixture of bets on log rate ratios beyond ``boundary``; keeps no counts itself.
+
+    ``side`` is +1 when the alternatives lie above the boundary, -1 when below.
+    """
+
+    __slots__ = ("boundary", "grid", "offsets", "side")
+
+    def __init__(self, boundary: float, side: int, grid: tuple[float, ...] = GRID) -> None:
+        if not grid or not all(math.isfinite(it) and it > 0.0 for it in grid):
+            raise ValueError("a grid of offsets: needs at least one, each finite and over 0")
+        self.boundary = boundary
+        self.side = side
+        self.grid = grid
+        self.offsets = tuple(side * it for it in grid)
+
+    def costs(self, share: float) -> tuple[float, ...]:
+        """What any event at ``share`` takes from each bet's log stake; see ``log_stakes``.
+
+        ValueError unless 0 < share < 1: where all or none are the canary's, nothing compares.
+        """
+        return _costs(self.boundary, self.offsets, share)
+
+    def log_stakes(self, counts: Counts) -> list[float]:
+        """The log stake of each bet.
+
+        log theta(d, r) = log r + d - g and log(1 - theta(d, r)) = log(1 - r) - g, with
+        g = log(1 - r + r e^d): so a canary event wins its bet's offset, and every event costs
+        what g has grown from the boundary to the alternative.
+        """
+        spent = [0.0] * len(self.offsets)
+        won = 0
+        for share in sorted(counts):
+            canary, stable = counts[share]
+            won += canary
+            n = canary + stable
+            spent = [had + n * cost for had, cost in zip(spent, self.costs(share), strict=True)]
+        return [won * offset - cost for offset, cost in zip(self.offsets, spent, strict=True)]
+
+    def log_e(self, counts: Counts) -> float:
+        """log E of the events counted.  0 without any."""
+        return log_mean(self.log_stakes(counts))
+
+
+class HarmTest(RatioTest):
+    """E grows with evidence that the canary's harm is over ``tolerance`` (relative to stable).
+
+    ValueError for a tolerance below 0, or of 1 and more where fewer events are the harm.
+    """
+
+    def __init__(
+        self,
+        tolerance: float,
+        direction: Direction = "increase",
+        grid: tuple[float, ...] = GRID,
+    ) -> None:
+        harm = 1 if direction == "increase" else -1
+        super().__init__(log_ratio("tolerance", tolerance, direction), harm, grid)
+
+
+class PromotionTest(RatioTest):
+    """E grows with evidence that the canary's harm is under ``margin`` (relative to stable)."""
+
+    def __init__(
+        self,
+        margin: float,
+        direction: Direction = "increase",
+        grid: tuple[float, ...] = GRID,
+    ) -> None:
+        harm = 1 if direction == "increase" else -1
+        super().__init__(log_ratio("margin", margin, direction), -harm, grid)
+
+
+def promotion_log_e(counts: Counts, margin: float, direction: Direction = "increase") -> float:
+    """log E against the null hypothesis that the harm is at least ``margin``."""
+    return PromotionTest(margin, direction).log_e(counts)
+
+
+class Running:
+    """One test with its counts, as events come in, and the largest E that was ever looked at.
+
+    Exact: what it says depends on the counts alone (and ``peak`` on when ``look`` was called).
+    """
+
+    __slots__ = ("_base", "_base_of", "counts", "peak", "test")
+
+    def __init__(self, test: RatioTest, counts: Counts | None = None, peak: float = 0.0) -> None:
+        self.test = test
+        self.counts: dict[float, tuple[int, int]] = dict(counts or {})
+        self.peak = peak
+        self._base: list[float] = []
+        self._base_of: tuple[float, int] | None = None
+
+    def add(self, share: float, canary: bool, n: int = 1) -> None:
+        """``n`` bad events at ``share`` (0 < share < 1, else ValueError)."""
+        had = self.counts.get(share)
+        if had is None:
+            had = (0, 0)
+            self.test.costs(share)
+        self.counts[share] = (had[0] + n, had[1]) if canary else (had[0], had[1] + n)
+        if self._base_of is not None and share != self._base_of[0]:
+            self._base_of = None
+
+    @property
+    def log_e(self) -> float:
+        """log E now: what ``test.log_e(counts)`` says, at the cost of the newest share alone."""
+        if not self.counts:
+            return 0.0
+        last, shares = self._newest()
+        canary, stable = self.counts[last]
+        n = canary + stable
+        won = canary + (0 if shares == 1 else self._won_before(last))
+        return log_mean(
+            [
+                won * offset - (had + n * cost)
+                for offset, had, cost in zip(
+                    self.test.offsets, self._base, self.test.costs(last), strict=True
+                )
+            ]
+        )
+
+    def look(self) -> float:
+        """log E now; ``peak`` remembers the largest that was seen."""
+        now = self.log_e
+        self.peak = max(self.peak, now)
+        return now
+
+    @property
+    def p(self) -> float:
+        """Always-valid p-value: the least alpha at which a look so far would have crossed."""
+        return math.exp(-self.peak)
+
+    def _newest(self) -> tuple[float, int]:
+        """The largest share, and how many there are; the costs of all others are kept summed.
+
+        A canary's share grows as a rule, so that events come at the largest one.  Sums are taken
+        in the order of ``RatioTest.log_stakes``, so that both agree to the last bit.
+        """
+        if self._base_of is None:
+            shares = sorted(self.counts)
+            base = [0.0] * len(self.test.offsets)
+            for share in shares[:-1]:
+                n = sum(self.counts[share])
+                costs = self.test.costs(share)
+                base = [had + n * cost for had, cost in zip(base, costs, strict=True)]
+            self._base, self._base_of = base, (shares[-1], len(shares))
+        return self._base_of
+
+    def _won_before(self, last: float) -> int:
+        return sum(canary for share, (canary, _) in self.counts.items() if share != last)
+
+
+def log_mean(logs: list[float]) -> float:
+    """log of the mean of exp(logs), without overflow."""
+    top = max(logs)
+    return top + math.log(sum(_exps(logs, top)) / len(logs))
+
+
+def _exps(logs: list[float], top: float) -> Iterator[float]:
+    return map(math.exp, [it - top for it in logs])
+
+
+def log_ratio(name: str, harm: float, direction: Direction) -> float:
+    """The log rate ratio at which the harm is ``harm``, relative to stable.
+
+    ``name`` is how the ValueError calls it when there is no such ratio.
+    """
+    if direction == "increase" and 0.0 <= harm < math.inf:
+        return math.log1p(harm)
+    if direction == "decrease" and 0.0 <= harm < 1.0:
+        return math.log1p(-harm)
+    most = "" if direction == "increase" else " and below 1"
+    raise ValueError(f"{name} {harm}, direction {direction}: must be at least 0{most}")
+
+
+def expected(counts: Counts) -> float:
+    """How many canary events would have been as many as stable's, share by share."""
+    return sum(stable * share / (1.0 - share) for share, (_, stable) in counts.items())
+
+
+@lru_cache(maxsize=1024)
+def _costs(boundary: float, offsets: tuple[float, ...], share: float) -> tuple[float, ...]:
+    if not 0.0 < share < 1.0:
+        raise ValueError(f"a canary share of {share}: must be between 0 and 1")
+    start = math.log1p(share * math.expm1(boundary))
+    return tuple(math.log1p(share * math.expm1(boundary + it)) - start for it in offsets)
