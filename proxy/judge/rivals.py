@@ -10,12 +10,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
 from proxy.judge.guardrails import Guardrail
 from proxy.judge.policy import ErrorRate
+from proxy.judge.sequential import Direction, HarmTest
 from proxy.judge.simulate import CANARY, STABLE, Floats, Ints, Release
 
 #: A z-test on less is a normal approximation of nothing.
@@ -33,7 +34,7 @@ class HarmRule:
     """The sequential harm test of ``sequential.py`` on first bad events, all looks at once."""
 
     tolerance: float = 0.0
-    direction: Literal["increase", "decrease"] = "increase"
+    direction: Direction = "increase"
     needed: float = math.log(1 / 0.05)  # log of the e-value that reverts
     name: str = "harm test"
 
@@ -47,31 +48,14 @@ class HarmRule:
 
     def log_e(self, shares: Floats, firsts: Ints) -> Floats:
         """(..., ticks) log E after each look; shares (ticks,), firsts (..., ticks, arms)."""
-        offsets, weights = self._grid()
+        test = HarmTest(self.tolerance, self.direction)
         distinct, which = np.unique(shares, return_inverse=True)
-        null = _log_chances(distinct, self._null())  # two of (shares, 1)
-        harm = _log_chances(distinct, offsets)  # two of (shares, grid)
-        gain_canary, gain_stable = (h - n for h, n in zip(harm, null, strict=True))
-        steps = firsts[..., CANARY, None] * gain_canary[which]
-        steps += firsts[..., STABLE, None] * gain_stable[which]
-        paths = np.cumsum(steps, axis=-2) + weights
+        costs = np.array([test.costs(float(share)) for share in distinct])[which]
+        paths = firsts[..., CANARY, None] * np.array(test.offsets)
+        paths -= firsts.sum(axis=-1)[..., None] * costs
+        np.cumsum(paths, axis=-2, out=paths)
         top = paths.max(axis=-1)
-        return np.asarray(top + np.log(np.exp(paths - top[..., None]).sum(axis=-1)))
-
-    def _null(self) -> Floats:
-        sign = 1.0 if self.direction == "increase" else -1.0
-        return np.array([math.log1p(sign * self.tolerance)])
-
-    def _grid(self) -> tuple[Floats, Floats]:
-        offsets = np.geomspace(0.05, 3.0, 40)
-        sign = 1.0 if self.direction == "increase" else -1.0
-        return self._null() + sign * offsets, np.full(len(offsets), -math.log(len(offsets)))
-
-
-def _log_chances(shares: Floats, ratios: Floats) -> tuple[Floats, Floats]:
-    """(shares, ratios) logs of theta and 1 - theta, the chances that an event is the canary's."""
-    logit = np.log(shares / (1.0 - shares))[:, None] + ratios[None, :]
-    return -np.logaddexp(0.0, -logit), -np.logaddexp(0.0, logit)
+        return np.asarray(top + np.log(np.exp(paths - top[..., None]).mean(axis=-1)))
 
 
 @dataclass(frozen=True, slots=True)

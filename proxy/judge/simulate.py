@@ -257,9 +257,7 @@ def _result(
     curve = [(0.0, 0.0), *((time, (k + 1) / releases) for k, time in enumerate(times))]
     curve.append((end, len(reverts) / releases))
     share = len(reverts) / releases
-    return Result(
-        rule, releases, len(reverts), share, low, high, *quantiles, curve=_thinned(curve)
-    )
+    return Result(rule, releases, len(reverts), share, low, high, *quantiles, curve=_thinned(curve))
 
 
 def _quantiles(values: Sequence[float]) -> Quantiles | None:
@@ -269,9 +267,7 @@ def _quantiles(values: Sequence[float]) -> Quantiles | None:
     return Quantiles(p10, p50, p90)
 
 
-def _thinned(
-    curve: list[tuple[float, float]], most: int = 200
-) -> tuple[tuple[float, float], ...]:
+def _thinned(curve: list[tuple[float, float]], most: int = 200) -> tuple[tuple[float, float], ...]:
     """At most so many points, the first and the last among them."""
     if len(curve) <= most:
         return tuple(curve)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -181,7 +182,7 @@ def _apart(found: list[tuple[float, str]], gap: float) -> bool:
     """Whether centred texts leave ``gap`` px between any two neighbours."""
     return all(
         b - a >= (len(first) + len(second)) / 2 * _CHARACTER + gap
-        for (a, first), (b, second) in zip(found, found[1:], strict=False)
+        for (a, first), (b, second) in pairwise(found)
     )
 
 
@@ -251,7 +252,5 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     kept = [points[0]]
     for k in range(1, len(points) - 1, size):
         stretch = points[k : min(k + size, len(points) - 1)]
-        kept += sorted(
-            {min(stretch, key=lambda it: it[1]), max(stretch, key=lambda it: it[1])}
-        )
+        kept += sorted({min(stretch, key=lambda it: it[1]), max(stretch, key=lambda it: it[1])})
     return [*kept, points[-1]]

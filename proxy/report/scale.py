@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final, Literal
 
 Kind = Literal["number", "log", "duration", "percent"]
@@ -47,7 +48,7 @@ def _decades(low: float, high: float, most: int) -> list[float]:
 
 def writer(values: list[float], kind: Kind) -> Callable[[float], str]:
     """How the ticks ``values`` are written: all with the same decimals, or in the same unit."""
-    step = min((b - a for a, b in zip(values, values[1:], strict=False)), default=1.0)
+    step = min((b - a for a, b in pairwise(values)), default=1.0)
     if kind == "duration":
         return _clock(step)
     if kind == "log":
