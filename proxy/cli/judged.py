@@ -146,7 +146,13 @@ class Bar:
 @contextmanager
 def bar(words: str, total: float) -> Iterator[Bar]:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     with Progress(
         TextColumn("{task.description}", markup=False),
@@ -189,7 +195,10 @@ Steps = Annotated[
 Plot = Annotated[
     Path | None,
     typer.Option(
-        "--plot", help="Draw it into this SVG file.", metavar="FILE", dir_okay=False,
+        "--plot",
+        help="Draw it into this SVG file.",
+        metavar="FILE",
+        dir_okay=False,
         show_default=False,
     ),
 ]

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from proxy import __version__
-from proxy.cli import offline, operate
+from proxy.cli import offline, operate, plan, simulate
 from proxy.errors import ConfigError, PointsmanError, Unreachable
 
 EXIT_REFUSED = 1
@@ -94,3 +94,5 @@ split.command("set")(operate.split_set)
 split.command("clear")(operate.split_clear)
 split.command("clear-revert")(operate.split_clear_revert)
 app.command("revert")(operate.revert)
+app.command("plan")(plan.plan)
+app.command("simulate")(simulate.simulate)

@@ -16,9 +16,10 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from proxy.judge.guardrails import Guardrail
+from proxy.judge.guardrails import Guardrail, Guardrails
 from proxy.judge.rivals import HarmRule
 from proxy.judge.scenario import Step
+from proxy.judge.sequential import Direction
 from proxy.judge.simulate import CANARY, STABLE, Floats, Ints
 
 HOUR: Final = 3600.0
@@ -74,6 +75,7 @@ class Outlook(msgspec.Struct, frozen=True):
     """
 
     guardrail: str
+    direction: Direction
     base_rate: float
     needed: float  # e-value
     bound: float
@@ -86,18 +88,18 @@ def outlook(
     steps: Sequence[Step],
     rule: Guardrail,
     base_rate: float,
-    part: float,
+    guardrails: Guardrails,
     random: np.random.Generator,
     progress: Callable[[], object] = lambda: None,
 ) -> Outlook:
-    """What ``rule`` will see.  ``base_rate`` is the chance that a customer of an hour has the
-    event in it; ``part`` is the rule's part of alpha.  ValueError for numbers out of range.
+    """What ``rule``, one of ``guardrails``, will see of the events of stable's ``base_rate``: the
+    chance that a customer of an hour has one in it.  ValueError for numbers out of range.
 
     ``progress`` is called ``PARTS`` + one for each step times.
     """
     if not 0.0 < base_rate < 1.0:
         raise ValueError(f"base rate {base_rate:g}: must be over 0 and under 1")
-    test = HarmRule(rule.tolerance, rule.direction, math.log(1.0 / part), rule.name)
+    test = HarmRule.of(rule, guardrails)
     edges, shares, ends = _looks(steps)
     worse = 1.0 if rule.direction == "increase" else -1.0
 
@@ -127,7 +129,11 @@ def outlook(
                 median,
             )
         )
-    return Outlook(rule.name, base_rate, 1.0 / part, part, float(healthy[-1]), tuple(made))
+    false_revert = float(healthy[-1])
+    bound = 1.0 / test.e_value
+    return Outlook(
+        rule.name, rule.direction, base_rate, test.e_value, bound, false_revert, tuple(made)
+    )
 
 
 #: How often ``outlook`` tells of its progress, beside once for each step.
@@ -226,3 +232,28 @@ def _came(traffic: Traffic, steps: Sequence[Step]) -> float:
         found += traffic.customers * (step.share - before) * part
         begin, before = begin + step.seconds, step.share
     return found
+
+
+#: Fewer customers in the canary say little of any rate.
+FEW: Final = 100
+
+
+def warnings(outlooks: Sequence[Outlook]) -> Iterator[str]:
+    """Where statistics alone will not protect, one sentence each, for a tired operator."""
+    if outlooks and (met := outlooks[0].steps[-1].canary_customers) < FEW:
+        yield (
+            f"the canary will have met about {met:.0f} customers by the end of the last step: too "
+            "few for any comparison; what protects are the breakers and people"
+        )
+    for it in outlooks:
+        chance = it.steps[-1].doubling
+        if chance >= POWER:
+            continue
+        what = "a doubling" if it.direction == "increase" else "a halving"
+        least = it.steps[-1].detectable
+        seen = "no effect at all" if least is None else f"only {least:.2g} times stable's rate"
+        yield (
+            f"{it.guardrail}: statistics alone will not protect: {what} is found in "
+            f"{100 * chance:.0f} % of such releases by the end, {seen} in four of five; longer "
+            "steps or larger shares help, breakers and people cover the rest"
+        )

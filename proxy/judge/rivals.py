@@ -14,10 +14,12 @@ from typing import Final
 
 import numpy as np
 
-from proxy.judge.guardrails import Guardrail
+from proxy.judge.guardrails import Guardrail, Guardrails
 from proxy.judge.policy import ErrorRate
 from proxy.judge.sequential import Direction, HarmTest
-from proxy.judge.simulate import CANARY, STABLE, Floats, Ints, Release
+from proxy.judge.simulate import CANARY, STABLE, Floats, Ints, Release, Rule
+
+__all__ = ["HarmRule", "Rule", "ThresholdRule", "ZTest", "peeking", "tests"]
 
 #: A z-test on less is a normal approximation of nothing.
 FEWEST_FOR_Z: Final = 50
@@ -27,6 +29,12 @@ def first_at_least(path: Floats, bound: float) -> int | None:
     """The first look at which the path is at or over the bound; not-a-number never is."""
     over = np.flatnonzero(path >= bound)
     return int(over[0]) if len(over) else None
+
+
+def tests(guardrails: Guardrails) -> int:
+    """Among how many alpha is shared: each rule, and each of its protected segments, but those
+    that are only reported."""
+    return sum(1 + len(rule.segments) for rule in guardrails.rules if not rule.dry_run) or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +47,15 @@ class HarmRule:
     name: str = "harm test"
 
     @classmethod
-    def of(cls, rule: Guardrail, alpha: float, tests: int) -> HarmRule:
-        """The rule of one guardrail that shares alpha with ``tests`` - 1 others."""
-        return cls(rule.tolerance, rule.direction, math.log(tests / alpha), rule.name)
+    def of(cls, rule: Guardrail, guardrails: Guardrails) -> HarmRule:
+        """One guardrail with its part of alpha."""
+        needed = math.log(tests(guardrails) / guardrails.alpha)
+        return cls(rule.tolerance, rule.direction, needed)
+
+    @property
+    def e_value(self) -> float:
+        """The e-value that reverts."""
+        return math.exp(self.needed)
 
     def crossing(self, release: Release) -> int | None:
         return first_at_least(self.log_e(release.shares, release.firsts), self.needed)
@@ -96,11 +110,13 @@ class ZTest:
     """The two-proportion z-test on requests, one-sided at ``alpha``, looked at again and again."""
 
     alpha: float = 0.05
+    direction: Direction = "increase"
     name: str = "repeated z-test"
 
     def crossing(self, release: Release) -> int | None:
         path = z_scores(np.cumsum(release.errors, axis=0), np.cumsum(release.requests, axis=0))
-        return first_at_least(path, NormalDist().inv_cdf(1.0 - self.alpha))
+        harm = path if self.direction == "increase" else -path
+        return first_at_least(harm, NormalDist().inv_cdf(1.0 - self.alpha))
 
 
 def z_scores(errors: Ints, requests: Ints) -> Floats:

@@ -5,7 +5,7 @@ Rates and shares run from 0 to 1, times are seconds.  Plain data; the draw is in
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -54,6 +54,9 @@ class Scenario(msgspec.Struct, frozen=True):
         _within("tick", self.tick, 1e-3, 1e6)
         if self.customers is not None:
             _within("customers", self.customers, 2, MOST_CUSTOMERS)
+        if self.activity not in get_args(Activity):
+            allowed = ", ".join(get_args(Activity))
+            raise ValueError(f"activity {self.activity!r}: must be one of {allowed}")
         if self.activity == "pareto":
             _within("spread", self.spread, 1.01, 100.0, " for pareto: under it no mean exists")
         else:

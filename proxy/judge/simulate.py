@@ -167,13 +167,13 @@ def _first_failures(
 
 def _failed_activity(failed: Failed, spare: Floats, starts: Ints, ticks: int) -> Floats:
     """(ticks, arms): requests to be expected of those who failed before."""
-    groups = []
+    groups: list[Floats] = []
     for start in starts:
         mine = failed.join == start
         tick, activity = failed.tick[mine], failed.activity[mine]
-        whole = np.cumsum(np.bincount(tick, activity, minlength=ticks))
+        whole = np.bincount(tick, activity, minlength=ticks).astype(float)
         part = np.bincount(tick, activity * (1.0 - spare[mine]), minlength=ticks)
-        groups.append(whole - part)
+        groups.append(np.cumsum(whole) - part)
     return _by_arm(groups, starts)
 
 
@@ -251,13 +251,24 @@ def _result(
 ) -> Result:
     low, high = interval(len(reverts), releases)
     columns = list(zip(*reverts, strict=True)) or [()] * 4
-    quantiles = [_quantiles(column) for column in columns]
+    seconds, requests, exposed, hurt = (_quantiles(column) for column in columns)
     end = scenario.ticks * scenario.tick
     times = sorted(columns[0])
     curve = [(0.0, 0.0), *((time, (k + 1) / releases) for k, time in enumerate(times))]
     curve.append((end, len(reverts) / releases))
-    share = len(reverts) / releases
-    return Result(rule, releases, len(reverts), share, low, high, *quantiles, curve=_thinned(curve))
+    return Result(
+        rule=rule,
+        releases=releases,
+        reverted=len(reverts),
+        share=len(reverts) / releases,
+        low=low,
+        high=high,
+        seconds=seconds,
+        canary_requests=requests,
+        exposed=exposed,
+        hurt=hurt,
+        curve=_thinned(curve),
+    )
 
 
 def _quantiles(values: Sequence[float]) -> Quantiles | None:

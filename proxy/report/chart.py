@@ -231,7 +231,8 @@ def _finite(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _path(points: list[tuple[float, float]], steps: bool, x: _Scale, y: _Scale) -> str:
-    made, last = [], ""
+    made: list[str] = []
+    last = ""
     for a, b in _thinned(points):
         to, up = f"{x.at(a):.1f}", f"{y.at(b):.1f}"
         if not made:
