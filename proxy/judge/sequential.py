@@ -38,9 +38,9 @@ late events come from stable alone.  So whoever certifies must see that few were
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Direction = Literal["increase", "decrease"]
 
@@ -142,14 +142,13 @@ class Running:
     Exact: what it says depends on the counts alone (and ``peak`` on when ``look`` was called).
     """
 
-    __slots__ = ("_base", "_base_of", "counts", "peak", "test")
+    __slots__ = ("_rest", "counts", "peak", "test")
 
     def __init__(self, test: RatioTest, counts: Counts | None = None, peak: float = 0.0) -> None:
         self.test = test
         self.counts: dict[float, tuple[int, int]] = dict(counts or {})
         self.peak = peak
-        self._base: list[float] = []
-        self._base_of: tuple[float, int] | None = None
+        self._rest: _Rest | None = None
 
     def add(self, share: float, canary: bool, n: int = 1) -> None:
         """``n`` bad events at ``share`` (0 < share < 1, else ValueError)."""
@@ -158,26 +157,22 @@ class Running:
             had = (0, 0)
             self.test.costs(share)
         self.counts[share] = (had[0] + n, had[1]) if canary else (had[0], had[1] + n)
-        if self._base_of is not None and share != self._base_of[0]:
-            self._base_of = None
+        if self._rest is not None and share != self._rest.newest:
+            self._rest = None
 
     @property
     def log_e(self) -> float:
         """log E now: what ``test.log_e(counts)`` says, at the cost of the newest share alone."""
-        if not self.counts:
-            return 0.0
-        last, shares = self._newest()
-        canary, stable = self.counts[last]
-        n = canary + stable
-        won = canary + (0 if shares == 1 else self._won_before(last))
-        return log_mean(
-            [
-                won * offset - (had + n * cost)
-                for offset, had, cost in zip(
-                    self.test.offsets, self._base, self.test.costs(last), strict=True
-                )
-            ]
-        )
+        return log_mean(self.log_stakes()) if self.counts else 0.0
+
+    def log_stakes(self) -> list[float]:
+        """The log stake of each bet, as ``RatioTest.log_stakes`` says, to the last bit."""
+        if self._rest is None:
+            self._rest = self._all_but_newest()
+        rest = self._rest
+        canary, stable = self.counts[rest.newest]
+        n, won = canary + stable, canary + rest.won
+        return [won * offset - (had + n * cost) for offset, had, cost in rest.bets]
 
     def look(self) -> float:
         """log E now; ``peak`` remembers the largest that was seen."""
@@ -190,34 +185,36 @@ class Running:
         """Always-valid p-value: the least alpha at which a look so far would have crossed."""
         return math.exp(-self.peak)
 
-    def _newest(self) -> tuple[float, int]:
-        """The largest share, and how many there are; the costs of all others are kept summed.
+    def _all_but_newest(self) -> _Rest:
+        """A canary's share grows as a rule, so events come at the largest one: the rest is kept
+        summed up, in the order of ``RatioTest.log_stakes``."""
+        shares = sorted(self.counts)
+        newest = shares.pop()
+        spent = [0.0] * len(self.test.offsets)
+        for share in shares:
+            n = sum(self.counts[share])
+            spent = [
+                had + n * cost for had, cost in zip(spent, self.test.costs(share), strict=True)
+            ]
+        bets = zip(self.test.offsets, spent, self.test.costs(newest), strict=True)
+        return _Rest(newest, sum(self.counts[share][0] for share in shares), tuple(bets))
 
-        A canary's share grows as a rule, so that events come at the largest one.  Sums are taken
-        in the order of ``RatioTest.log_stakes``, so that both agree to the last bit.
-        """
-        if self._base_of is None:
-            shares = sorted(self.counts)
-            base = [0.0] * len(self.test.offsets)
-            for share in shares[:-1]:
-                n = sum(self.counts[share])
-                costs = self.test.costs(share)
-                base = [had + n * cost for had, cost in zip(base, costs, strict=True)]
-            self._base, self._base_of = base, (shares[-1], len(shares))
-        return self._base_of
 
-    def _won_before(self, last: float) -> int:
-        return sum(canary for share, (canary, _) in self.counts.items() if share != last)
+class _Rest(NamedTuple):
+    """What the events at all shares but the ``newest`` come to."""
+
+    newest: float
+    won: int
+    bets: tuple[tuple[float, float, float], ...]  # offset, spent before, cost at the newest
 
 
 def log_mean(logs: list[float]) -> float:
-    """log of the mean of exp(logs), without overflow."""
-    top = max(logs)
-    return top + math.log(sum(_exps(logs, top)) / len(logs))
-
-
-def _exps(logs: list[float], top: float) -> Iterator[float]:
-    return map(math.exp, [it - top for it in logs])
+    """log of the mean of exp(logs), whatever their size."""
+    try:
+        return math.log(sum(map(math.exp, logs)) / len(logs))
+    except (OverflowError, ValueError):  # over exp(709), or all under exp(-745)
+        top = max(logs)
+        return top + math.log(sum(math.exp(it - top) for it in logs) / len(logs))
 
 
 def log_ratio(name: str, harm: float, direction: Direction) -> float:
