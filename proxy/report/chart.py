@@ -18,13 +18,13 @@ import msgspec
 from proxy.report.scale import Kind, ticks, writer
 
 WIDTH: Final = 880
-_LEFT: Final = 76  # room for the longest number at the vertical axis
+_LEFT: Final = 76  # of the plotting area, or more where the numbers beside it are longer
 _RIGHT: Final = 32  # half of the last text below
 _PLOT: Final = 240  # height
-_SPAN: Final = WIDTH - _LEFT - _RIGHT
 _CHARACTER: Final = 7.2  # px at 13 px, on the wide side: a font is the reader's
 _KEY: Final = 30  # the legend's piece of line
 _ROW: Final = 20
+_INFINITE: Final = 1e300  # so that differences stay finite
 _MOST_POINTS: Final = 600  # more than a screen has columns to show
 
 #: Okabe and Ito's colours for all eyes, darker on white and lighter on black: 3 to 1 at least.
@@ -115,25 +115,35 @@ def _chart(chart: Chart, top: float, prefix: str) -> tuple[list[str], float]:
     """The chart's elements, and how high it is."""
     legend, rows = _legend(chart, top + 24)
     plot = top + 24 + rows * _ROW + 30
-    x, y = _Scale(chart.x, chart, 0, _LEFT, _LEFT + _SPAN), _Scale(
-        chart.y, chart, 1, plot + _PLOT, plot
-    )  # fmt: skip
+    y = _Scale(chart.y, chart, 1, plot + _PLOT, plot)
+    beside = y.ticks(36)
+    left = max([_LEFT, *(16 + 8 + len(text) * _CHARACTER for _, text in beside)])
+    x = _Scale(chart.x, chart, 0, left, WIDTH - _RIGHT)
+    span = f"M{left:.1f} %.1fH{WIDTH - _RIGHT}"
     parts = [f'<text class="name" x="16" y="{top + 14:.0f}">{escape(chart.title)}</text>', *legend]
     parts.append(f'<text class="pale" x="16" y="{plot - 15:.0f}">{escape(chart.y.label)}</text>')
-    parts += _grid(x, y, plot)
+    for at, text in beside:
+        where = f'x="{left - 8:.1f}" y="{at + 4.5:.1f}" text-anchor="end"'
+        parts.append(f'<path class="grid" d="{span % at}"/>')
+        parts.append(f'<text class="pale" {where}>{escape(text)}</text>')
+    parts.append(f'<path class="axis" d="{span % (plot + _PLOT)}"/>')
+    parts += _below(x, plot + _PLOT)
     for k, bound in enumerate(chart.bounds):
-        at = y.at(bound.value)
-        parts.append(f'<path class="bound" data-bound="{k}" d="M{_LEFT} {at:.1f}h{_SPAN}"/>')
-    for k, line in enumerate(chart.lines):
-        if points := _finite(line.points):
-            parts.append(f'<path {_look(k)} d="{_path(points, line.steps, x, y)}"/>')
+        parts.append(f'<path class="bound" data-bound="{k}" d="{span % y.at(bound.value)}"/>')
+    parts += _lines(chart, x, y)
     if not any(_finite(line.points) for line in chart.lines):
-        middle = f'x="{_LEFT + _SPAN / 2:.0f}" y="{plot + _PLOT / 2:.0f}" text-anchor="middle"'
+        middle = f'x="{WIDTH / 2:.0f}" y="{plot + _PLOT / 2:.0f}" text-anchor="middle"'
         parts.append(f'<text class="pale" {middle}>no data</text>')
     end = plot + _PLOT + 38
-    label = f'x="{_LEFT + _SPAN}" y="{end:.0f}" text-anchor="end"'
+    label = f'x="{WIDTH - _RIGHT}" y="{end:.0f}" text-anchor="end"'
     parts.append(f'<text class="pale" {label}>{escape(chart.x.label)}</text>')
     return parts, end + 30 - top
+
+
+def _lines(chart: Chart, x: _Scale, y: _Scale) -> Iterator[str]:
+    for k, line in enumerate(chart.lines):
+        if points := _finite(line.points):
+            yield f'<path {_look(k)} d="{_path(points, line.steps, x, y)}"/>'
 
 
 class _Scale:
@@ -142,7 +152,7 @@ class _Scale:
     def __init__(self, axis: Axis, chart: Chart, which: int, start: float, end: float) -> None:
         values = [point[which] for line in chart.lines for point in _finite(line.points)]
         if which == 1:
-            values += [bound.value for bound in chart.bounds if math.isfinite(bound.value)]
+            values += [bound.value for bound in chart.bounds if abs(bound.value) < _INFINITE]
         self._log = axis.kind == "log"
         if self._log:
             values = [value for value in values if value > 0]
@@ -186,15 +196,13 @@ def _apart(found: list[tuple[float, str]], gap: float) -> bool:
     )
 
 
-def _grid(x: _Scale, y: _Scale, plot: float) -> Iterator[str]:
-    for at, text in y.ticks(36):
-        yield f'<path class="grid" d="M{_LEFT} {at:.1f}h{_SPAN}"/>'
-        where = f'x="{_LEFT - 8}" y="{at + 4.5:.1f}" text-anchor="end"'
-        yield f'<text class="pale" {where}>{escape(text)}</text>'
-    yield f'<path class="axis" d="M{_LEFT} {plot + _PLOT:.1f}h{_SPAN}"/>'
+def _below(x: _Scale, y: float) -> Iterator[str]:
+    """The ticks under the horizontal axis."""
     for at, text in x.ticks(60, 14):
-        yield f'<path class="axis" d="M{at:.1f} {plot + _PLOT:.1f}v5"/>'
-        where = f'x="{at:.1f}" y="{plot + _PLOT + 19:.0f}" text-anchor="middle"'
+        yield f'<path class="axis" d="M{at:.1f} {y:.1f}v5"/>'
+        if at + len(text) / 2 * _CHARACTER > WIDTH:
+            continue  # the last one, where numbers are long
+        where = f'x="{at:.1f}" y="{y + 19:.0f}" text-anchor="middle"'
         yield f'<text class="pale" {where}>{escape(text)}</text>'
 
 
@@ -227,7 +235,7 @@ def _look(k: int) -> str:
 
 
 def _finite(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    return [point for point in points if all(map(math.isfinite, point))]
+    return [point for point in points if all(abs(value) < _INFINITE for value in point)]
 
 
 def _path(points: list[tuple[float, float]], steps: bool, x: _Scale, y: _Scale) -> str:

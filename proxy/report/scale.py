@@ -15,6 +15,10 @@ _CLOCK: Final = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400,
 )  # fmt: skip
 DAY: Final = 86_400.0
+_MINUS: Final = "\u2212"
+#: What is longer is written with a power of ten.
+_MOST_DECIMALS: Final = 9
+_LARGEST: Final = 1e15
 
 
 def ticks(low: float, high: float, most: int, kind: Kind = "number") -> list[float]:
@@ -50,19 +54,29 @@ def writer(values: list[float], kind: Kind) -> Callable[[float], str]:
     """How the ticks ``values`` are written: all with the same decimals, or in the same unit."""
     step = min((b - a for a, b in pairwise(values)), default=1.0)
     if kind == "duration":
-        return _clock(step)
+        return _clock(values, step)
     if kind == "log":
         return lambda value: f"{value:,.10g}"
-    factor, unit = (100.0, " %") if kind == "percent" else (1.0, "")
-    least = round(step * factor, 12)
+    return _plain(values, step, *((100.0, " %") if kind == "percent" else (1.0, "")))
+
+
+def _plain(
+    values: list[float], step: float, factor: float = 1.0, unit: str = ""
+) -> Callable[[float], str]:
+    least = float(f"{step * factor:.6g}")
     decimals = max(0, math.ceil(-math.log10(least) - 1e-9))
     if round(least, decimals) != least:
         decimals += 1  # steps of 2.5
-    return lambda value: f"{value * factor + 0.0:,.{decimals}f}{unit}".replace("-", "\u2212")
+    if decimals > _MOST_DECIMALS or max(map(abs, values), default=0.0) * factor >= _LARGEST:
+        return lambda value: f"{value * factor:.4g}{unit}".replace("-", _MINUS)
+    # Adding nought makes one of minus nought.
+    return lambda value: f"{round(value * factor, decimals) + 0.0:,.{decimals}f}{unit}".replace(
+        "-", _MINUS
+    )
 
 
-def _clock(step: float) -> Callable[[float], str]:
+def _clock(values: list[float], step: float) -> Callable[[float], str]:
     for least, seconds, unit in ((43_200.0, DAY, "d"), (1800.0, 3600.0, "h"), (60.0, 60.0, "min")):
         if step >= least:
-            return lambda value: f"{value / seconds:,.10g} {unit}"
-    return lambda value: f"{value:,.6g} s"
+            return _plain(values, step, 1 / seconds, f" {unit}")
+    return _plain(values, step, 1.0, " s")
