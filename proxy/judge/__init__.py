@@ -8,6 +8,7 @@ pass and never a failure.
     breakers    plain bounds on the last seconds, each with its finding
     evidence    what the statistical judge is shown
     guardrails  what a canary must not do more often, or less well, than stable
+    recovery    whether stable is well again after a revert
     verdict     several findings, one verdict
 """
 
@@ -15,12 +16,16 @@ from __future__ import annotations
 
 from proxy.judge.breakers import changes_at, check
 from proxy.judge.evidence import Evidence, Observation, Source
+from proxy.judge.guardrails import DEFAULT as DEFAULT_GUARDRAILS
+from proxy.judge.guardrails import OFF as NO_GUARDRAILS
 from proxy.judge.guardrails import Guardrail, Guardrails
 from proxy.judge.policy import DEFAULT, OFF, ErrorRate, Latency, Thresholds
-from proxy.judge.verdict import tripped, worst
+from proxy.judge.verdict import holding, tripped, worst
 
 __all__ = [
     "DEFAULT",
+    "DEFAULT_GUARDRAILS",
+    "NO_GUARDRAILS",
     "OFF",
     "ErrorRate",
     "Evidence",
@@ -32,6 +37,7 @@ __all__ = [
     "Thresholds",
     "changes_at",
     "check",
+    "holding",
     "tripped",
     "worst",
 ]

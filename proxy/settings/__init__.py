@@ -11,8 +11,11 @@ from proxy.settings.compile import (
     compile_model,
     compile_plan,
     fingerprint,
+    guardrails_by_model,
+    last_resorts,
     split_salt,
     thresholds,
+    validations,
 )
 from proxy.settings.load import load, parse
 from proxy.settings.schema import Settings, json_schema
@@ -23,11 +26,14 @@ __all__ = [
     "compile_model",
     "compile_plan",
     "fingerprint",
+    "guardrails_by_model",
     "json_schema",
+    "last_resorts",
     "load",
     "needs_restart",
     "parse",
     "split_salt",
     "thresholds",
+    "validations",
     "watch",
 ]

@@ -15,6 +15,8 @@ from proxy.routing import plan
 from proxy.settings import grammar
 from proxy.settings.breakers import Thresholds, all_off
 from proxy.settings.grammar import Address
+from proxy.settings.guardrails import Guardrails
+from proxy.settings.guardrails import all_off as no_guardrails
 from proxy.settings.kinds import Kind, OrOff, choice, duration, exactly_one
 from proxy.settings.processors import available
 from proxy.settings.serving import (
@@ -28,6 +30,7 @@ from proxy.settings.serving import (
 )
 from proxy.settings.shadows import Percent, Shadow
 from proxy.settings.units import Unfit
+from proxy.settings.validation import Validation
 
 _LOG: Final = plan.AccessLog()
 _MOST_WORKERS = 256
@@ -224,6 +227,24 @@ class Model(Part):
         Thresholds,
         OrOff("a mapping with error_rate, latency, consecutive_failures, or off", all_off),
     ] = Field(default=Thresholds(), description="What reverts the canary by itself.")
+    guardrails: Annotated[
+        Guardrails,
+        OrOff("a mapping with alpha, sample_ratio, rules, or off", no_guardrails),
+    ] = Field(
+        default=Guardrails(),
+        description="What the canary must not do more often than stable. Left out: fail.",
+    )
+    validation: Annotated[
+        Validation | None,
+        OrOff("a mapping with after, baseline and tolerances, or off"),
+    ] = Field(
+        default=Validation(), description="Whether stable is well again, looked at after a revert."
+    )
+    last_resort: Name | None = Field(
+        default=None,
+        description="The version that everybody gets when the canary is reverted and stable does "
+        "not answer; left out, there is none.",
+    )
 
 
 class AccessLog(Part):

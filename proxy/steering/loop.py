@@ -13,22 +13,27 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from proxy.errors import ConfigError
+from proxy.judge import Observation, Source
 from proxy.measure import Report
 from proxy.routing.plan import Plan
 from proxy.settings import Settings
 from proxy.steering import orders, planning, view
 from proxy.steering.carry import Carrying
+from proxy.steering.evidence import Trials
 from proxy.steering.held import Held
 from proxy.steering.judging import AUTOMATIC, Judging
 from proxy.steering.operators import Operators
 from proxy.steering.record import Recorder
+from proxy.steering.reverting import Reverting
 from proxy.steering.rules import Change, changes, rules
 from proxy.steering.status import EndpointStatus, ModelStatus, ShareStatus, Status
 from proxy.steering.totals import Totals
+from proxy.steering.validating import Validating
 from proxy.store import Entry, Event, History
-from proxy.terms import Latch
+from proxy.terms import Arm, Latch
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +43,8 @@ class ReleaseDesk:
 
     ``publish`` gives a Plan to every worker at once and must not wait.  Nothing is published
     before the first ``hello``; a worker that says hello is given ``plan`` by the caller.
-    ``clock`` gives seconds since the epoch.
+    ``clock`` gives seconds since the epoch; ``evidence`` is the folder of the evidence files,
+    without which a trial does not outlive the desk.
     """
 
     def __init__(
@@ -47,14 +53,20 @@ class ReleaseDesk:
         history: History,
         publish: Callable[[Plan], None],
         clock: Callable[[], float] = time.time,
+        evidence: Path | None = None,
     ) -> None:
         state, now = history.state(), clock()
         found, known = rules(settings), state.files
         self._clock = clock
-        self._held = Held(found, state, now)
+        self._trials = Trials(evidence, clock)
+        self._held = Held(found, state, self._trials, now)
         self._recorder = Recorder(history, clock)
         self._carrying = Carrying(self._held, publish, self._recorder)
-        self._operators = Operators(self._held, self._carrying, self._recorder, clock)
+        self._reverting = Reverting(self._held, self._carrying)
+        self._validating = Validating(self._held, self._carrying, state, now)
+        self._operators = Operators(
+            self._held, self._carrying, self._reverting, self._recorder, clock
+        )
         self._judging = Judging()
         self._refused: view.Refused | None = None
         stale = self._drop_stale(now)
@@ -76,7 +88,7 @@ class ReleaseDesk:
     def asked(self) -> Plan:
         """What is wanted, latched canaries left in: for explaining, never for publishing."""
         held = self._held
-        return planning.asked(held.rules.plan, held.overrides, held.latches, held.plan.number)
+        return planning.asked(held.rules.plan, held.orders, held.plan.number)
 
     @property
     def totals(self) -> Totals:
@@ -146,6 +158,20 @@ class ReleaseDesk:
         kept = held.counting.add(report)
         known = [counts for counts in report.models if counts.model in held.rules.models]
         held.fresh |= held.observed.add(worker, kept, known, now)
+        held.trials.report(report, kept)
+        self._validating.counted(kept, now)
+
+    def observe(self, model: str, seen: Sequence[Observation]) -> None:
+        """What was seen elsewhere than by the workers: quality, KPI events, labels, signals.
+
+        With or without a canary: KPI events of stable's customers are what a revert is validated
+        by.  Their ``share`` is nought then.
+        """
+        for it in seen:
+            if it.source is Source.KPI and it.arm is Arm.STABLE:
+                self._validating.count_kpi(model, it.name)
+        if model in self._held.in_force:
+            self._trials.observe(model, seen)
 
     def lost(self, worker: int) -> None:
         """A worker's channel is gone; what it counted stays."""
@@ -155,12 +181,20 @@ class ReleaseDesk:
     # ---- the loop
 
     def tick(self) -> None:
-        """Judge every canary, revert those that fail, go on writing what is pending."""
-        now = self._clock()
-        latches = self._judging.trips(self._held, now)
+        """Judge every canary, revert or hold those that fail, go on writing what is pending."""
+        now, held = self._clock(), self._held
+        latches = self._judging.trips(held, now)
+        more, holds = self._judging.guarded(held, self._trials.flush(now), now)
+        latches += [it for it in more if it.model not in {latch.model for latch in latches}]
         if latches:
-            self._carrying.revert(latches, now)
-        self._held.ticked_at = now
+            self._reverting.due(latches, now)
+        for model, finding in holds:
+            if model.name in held.in_force:
+                self._carrying.hold(model, finding, now, AUTOMATIC)
+        if held.stable_down:
+            self._reverting.tick(now)
+        self._validating.tick(now)
+        held.ticked_at = now
         self._recorder.retry(now)
 
     # ---- from the file
@@ -180,6 +214,7 @@ class ReleaseDesk:
         changed = changes(held.rules.words, found.words)
         same = not changed and found.plan == held.rules.plan
         held.use(found, now)
+        self._validating.keep()
         if not same:
             stale = self._drop_stale(now)
             self._carrying.publish(now)
@@ -209,6 +244,15 @@ class ReleaseDesk:
     async def clear_revert(self, model: str, version: str, actor: str, reason: str) -> None:
         """A reverted version may be canary again.  Raises OperationRefused."""
         await self._operators.clear_revert(model, version, actor, reason)
+        self._validating.cleared(model, version, self._clock())
+
+    async def clear_hold(self, model: str, actor: str, reason: str) -> None:
+        """The canary's share may grow again.  Raises OperationRefused."""
+        await self._operators.clear_hold(model, actor, reason)
+
+    async def clear_shift(self, model: str, actor: str, reason: str) -> None:
+        """Everybody gets stable again, not the last resort.  Raises OperationRefused."""
+        await self._operators.clear_shift(model, actor, reason)
 
     async def revert(self, model: str, actor: str, reason: str) -> None:
         """Take the canary out now, and latch it.  Waits for no other operator and no disk.
@@ -220,6 +264,7 @@ class ReleaseDesk:
     async def close(self) -> None:
         """Finish what operators began, and try once more to write what is pending."""
         await self._operators.finished()
+        await asyncio.to_thread(self._trials.close, self._clock())
         await self._recorder.close()
 
     # ---- its own
