@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from proxy import __version__
-from proxy.cli import offline, operate, plan, simulate
+from proxy.cli import offline, operate, plan, replay, simulate
 from proxy.errors import ConfigError, PointsmanError, Unreachable
 
 EXIT_REFUSED = 1
@@ -95,4 +95,5 @@ split.command("clear")(operate.split_clear)
 split.command("clear-revert")(operate.split_clear_revert)
 app.command("revert")(operate.revert)
 app.command("plan")(plan.plan)
+app.command("replay")(replay.replay)
 app.command("simulate")(simulate.simulate)

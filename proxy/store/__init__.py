@@ -13,7 +13,16 @@ from proxy.store.evidence import Limits as EvidenceLimits
 from proxy.store.evidence import read as read_evidence
 from proxy.store.hashkey import hash_key
 from proxy.store.history import History
-from proxy.store.state import REVERTS_KEPT, Hold, Override, Shift, State, hold_of, latch_of, shift_of
+from proxy.store.state import (
+    REVERTS_KEPT,
+    Hold,
+    Override,
+    Shift,
+    State,
+    hold_of,
+    latch_of,
+    shift_of,
+)
 from proxy.store.verify import Verified, verify
 
 __all__ = [
