@@ -83,18 +83,13 @@ def compare(
     few requests in either time.
     """
     before = before or Figures(0.0)
-    return tuple(
-        [
-            *_series(policy, "", before.segments, now.segments),
-            *_kpis(policy, before, now, directions),
-            *(
-                finding
-                for segment in sorted(now.segments)
-                if segment
-                for finding in _series(policy, segment, before.segments, now.segments)
-            ),
-        ]
-    )
+    found = [
+        *_series(policy, "", before.segments, now.segments),
+        *_kpis(policy, before, now, directions),
+    ]
+    for segment in sorted(now.segments.keys() - {""}):
+        found += _series(policy, segment, before.segments, now.segments)
+    return tuple(found)
 
 
 def result(findings: tuple[Finding, ...]) -> Result:
@@ -134,9 +129,7 @@ def _series(
                 yield _latency(policy, name, tail, of, then, here)
 
 
-def _error_rate(
-    policy: Validation, check: str, of: str, then: Measured, here: Measured
-) -> Finding:
+def _error_rate(policy: Validation, check: str, of: str, then: Measured, here: Measured) -> Finding:
     rate, usual = here.errors / here.requests, then.errors / then.requests
     verdict, allowed = _judged(
         rate,
