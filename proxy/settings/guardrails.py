@@ -48,12 +48,6 @@ _BOUND: Final = Kind(
     units.plain,
 )
 
-_SEGMENT: Final = grammar.text(
-    "segment",
-    "a dimension of segments, or one value of it, such as age_band or age_band=young",
-    grammar.protected,
-)
-
 
 class Rule(Part):
     about = (
@@ -62,9 +56,7 @@ class Rule(Part):
     )
 
     event: Annotated[
-        Literal[
-            "error", "slow", "fallback", "bad_input", "bad_output", "signal", "kpi", "label"
-        ],
+        Literal["error", "slow", "fallback", "bad_input", "bad_output", "signal", "kpi", "label"],
         choice(*_EVENTS),
     ] = Field(
         description="What counts: a failure of the version, a slow answer, one that stable "
@@ -110,7 +102,7 @@ class Rule(Part):
         default=_RULE.dry_run,
         description="Only reported: neither reverts nor holds, and takes no part of `alpha`.",
     )
-    segments: tuple[Annotated[str, _SEGMENT], ...] = Field(
+    segments: tuple[Annotated[str, grammar.PROTECTED], ...] = Field(
         default=(),
         max_length=32,
         description="Segments that are judged by themselves as well: `age_band` for every value "
@@ -136,9 +128,7 @@ class Rule(Part):
 
 
 def _default_rules() -> dict[str, Rule]:
-    return {
-        rule.name: Rule.model_validate({"event": rule.source.value}) for rule in _ALL.rules
-    }
+    return {rule.name: Rule.model_validate({"event": rule.source.value}) for rule in _ALL.rules}
 
 
 class Guardrails(Part):
@@ -284,6 +274,7 @@ def _segments(rule: Rule, dimensions: Dimensions) -> Iterator[Fault]:
     if rule.segments and event in _BARE:
         allowed = f"segments with another event: a {event} says nothing of them"
         yield Fault(("segments",), f"segments with the event {event}", allowed)
+        return
     for at, segment in enumerate(rule.segments):
         dimension, one, value = segment.partition("=")
         if dimension not in dimensions:

@@ -14,19 +14,20 @@ from typing import Final
 
 import msgspec
 
+from proxy.errors import StateError
 from proxy.judge import Evidence, Guardrails, Observation, Source
 from proxy.judge.trial import Trial
-from proxy.measure import JUDGED, Report, Tally, requests
+from proxy.measure import Report, Tally, requests
+from proxy.measure.tally import FAILURES, JUDGED
 from proxy.routing.plan import ModelPlan
-from proxy.errors import StateError
 from proxy.store import EvidenceWriter, Head
-from proxy.terms import OWNER, Arm, Finding, Incident, Newcomers, Outcome, Owner
+from proxy.terms import Arm, Finding, Incident, Newcomers
 
 log = logging.getLogger(__name__)
 
 #: Seconds.  Counts alone change no verdict of harm: they are judged, and written, so often.
 COUNTS_EVERY: Final = 1.0
-_UPSTREAM: Final = frozenset(it.value for it in Outcome if OWNER[it] is Owner.UPSTREAM)
+_FAILURES: Final = frozenset(FAILURES)
 _JUDGED: Final = frozenset(JUDGED)
 
 
@@ -57,9 +58,7 @@ class Trials:
     def __init__(self, folder: Path | None, clock: Callable[[], float]) -> None:
         self._courses: dict[str, Course] = {}
         self._news: set[str] = set()
-        self.writer = (
-            None if folder is None else EvidenceWriter(folder, self._head, clock=clock)
-        )
+        self.writer = None if folder is None else EvidenceWriter(folder, self._head, clock=clock)
 
     # ---- a canary comes and goes
 
@@ -279,7 +278,7 @@ def observations(incident: Incident, slow: float | None) -> Iterator[Observation
             segments=incident.segments,
         )
 
-    if outcome in _UPSTREAM:
+    if outcome in _FAILURES:
         yield seen(Source.ERROR, outcome)
     if slow is not None and incident.seconds > slow and outcome in _JUDGED:
         yield seen(Source.SLOW, "", incident.seconds)

@@ -20,7 +20,7 @@ from proxy.judge import Observation, Source
 from proxy.measure import Report
 from proxy.routing.plan import Plan
 from proxy.settings import Settings
-from proxy.steering import orders, planning, view
+from proxy.steering import orders, planning, trialview, view
 from proxy.steering.carry import Carrying
 from proxy.steering.evidence import Trials
 from proxy.steering.held import Held
@@ -29,11 +29,18 @@ from proxy.steering.operators import Operators
 from proxy.steering.record import Recorder
 from proxy.steering.reverting import Reverting
 from proxy.steering.rules import Change, changes, rules
-from proxy.steering.status import EndpointStatus, ModelStatus, ShareStatus, Status
+from proxy.steering.status import (
+    EndpointStatus,
+    ModelStatus,
+    ShareStatus,
+    Status,
+    ValidationStatus,
+)
 from proxy.steering.totals import Totals
+from proxy.steering.trialview import EvidenceView
 from proxy.steering.validating import Validating
-from proxy.store import Entry, Event, History
-from proxy.terms import Arm, Latch
+from proxy.store import Entry, Event, History, Hold, Shift
+from proxy.terms import Arm, Finding, Latch
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +118,7 @@ class ReleaseDesk:
 
     def models(self) -> Iterator[tuple[str, ModelStatus]]:
         """The models of the status, one by one: the desk may go on between two of them."""
-        return view.models(self._held, self._clock)
+        return view.models(self._held, self._validating, self._clock)
 
     def shares(self) -> Iterator[tuple[str, str, ShareStatus]]:
         """Model, canary and its share, of each model that shall have one; as ``models``."""
@@ -119,6 +126,37 @@ class ReleaseDesk:
             model, asked = self._held.model(name), self._held.asked(name)
             if model is not None and asked is not None:
                 yield name, asked.version, view.share(self._held, model, asked, self._clock())
+
+    def evidence(self, model: str) -> EvidenceView:
+        """What the judge has seen of the canary of ``model``, and what it makes of it."""
+        return trialview.view(self._held, model)
+
+    def trials(self) -> Iterator[tuple[str, str, tuple[Finding, ...]]]:
+        """Model, canary and what its guardrails say, of each trial that runs."""
+        for name, course in self._trials.running():
+            yield name, course.version, course.findings
+
+    def validations(self) -> Iterator[tuple[str, ValidationStatus]]:
+        """Model and its last validation, of each model that has one."""
+        for name in self._held.rules.models:
+            found = trialview.validation(self._validating, name)
+            if found is not None:
+                yield name, found
+
+    @property
+    def holds(self) -> list[Hold]:
+        """Canaries whose share may not grow."""
+        return [hold for _, hold in sorted(self._held.holds.items())]
+
+    @property
+    def shifts(self) -> list[Shift]:
+        """Models whose customers all get the last resort."""
+        return [shift for _, shift in sorted(self._held.shifts.items())]
+
+    @property
+    def stable_down(self) -> list[str]:
+        """Models whose canary had to go while stable did not answer, until it does."""
+        return sorted(self._held.stable_down)
 
     @property
     def latches(self) -> list[Latch]:

@@ -56,7 +56,9 @@ def rules(settings: Settings) -> Rules:
     watched, resorts = validations(settings), last_resorts(settings)
     judged: tuple[Mapping[str, object], ...] = (limits, rails, watched, resorts)
     words = {
-        model.name: _words(model, {k: it.get(model.name) for k, it in zip(JUDGED, judged, strict=True)})
+        model.name: _words(
+            model, {k: it.get(model.name) for k, it in zip(JUDGED, judged, strict=True)}
+        )
         for model in plan.models
     }
     words[HOUSE] = {"digest": _digest(replace(plan, models=()))}

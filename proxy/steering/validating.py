@@ -55,7 +55,7 @@ class Validating:
             found = _figures(entry)
             if found is not None:
                 self._baselines[name] = entry.version, entry.at, found
-        for name, entry in state.validating.items():
+        for entry in state.validating.values():
             self._watch(entry)
 
     # ---- what is counted
@@ -196,7 +196,7 @@ class Validating:
         self._marks.keep(models)
         for held in (self._baselines, self.closed):
             for name in [name for name in held if name not in models]:
-                del held[name]  # type: ignore[attr-defined]
+                del held[name]
 
 
 def _words(finding: Finding) -> dict[str, Any]:

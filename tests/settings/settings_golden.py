@@ -146,6 +146,41 @@ CASES = [
     _more("error rate in percent", "thresholds: {error_rate: {absolute: 5}}"),
     _more("quantile in percent", "thresholds: {latency: {quantile: 95, absolute: 1s}}"),
     _more("window too long", "thresholds: {latency: [{absolute: 1s, window: 1h}]}"),
+    _more("guardrails misspelt", "guardrails: of"),
+    _more("guardrail without an event", "guardrails: {rules: {a: {tolerance: 1}}}"),
+    _more("guardrail of an unknown event", "guardrails: {rules: {a: {event: crash}}}"),
+    _more("guardrail in percent", "guardrails: {alpha: 5, sample_ratio: 1}"),
+    _more("guardrail's name is a check's", "guardrails: {rules: {latency: {event: error}}}"),
+    _more("slow without a limit", "guardrails: {rules: {a: {event: slow}}}"),
+    _more("slow in numbers and words", "guardrails: {rules: {a: {event: slow, over: long}}}"),
+    _more("errors over a duration", "guardrails: {rules: {a: {event: error, over: 3s}}}"),
+    _more("KPI over a duration", "guardrails: {rules: {a: {event: kpi, of: b, over: 3s}}}"),
+    _more("KPI without a name", "guardrails: {rules: {a: {event: kpi}}}"),
+    _more("KPI in segments", "guardrails: {rules: {a: {event: kpi, of: b, segments: [age]}}}"),
+    _more("fewer errors", "guardrails: {rules: {a: {event: error, direction: decrease}}}"),
+    _more("mean of errors", "guardrails: {rules: {a: {event: error, measure: mean, planned: 99}}}"),
+    _more("name of an error", "guardrails: {rules: {a: {event: error, of: b, under: 1}}}"),
+    _more("margin below tolerance", "guardrails: {rules: {a: {event: error, tolerance: 0.6}}}"),
+    _more(
+        "all gone", "guardrails: {rules: {a: {event: kpi, of: b, direction: decrease, margin: 1}}}"
+    ),
+    _more("planned for a rate", "guardrails: {rules: {a: {event: error, planned: 1000}}}"),
+    _more("segments that are none", "guardrails: {rules: {a: {event: error, segments: [age, Z]}}}"),
+    _more(
+        "segment's value that is none",
+        "segments: {age: {header: A, values: [a]}}\n"
+        "    guardrails: {rules: {a: {event: error, segments: [age=b, age=a, age=a]}}}",
+    ),
+    _more(
+        "too many hypotheses",
+        f"segments: {{age: {{header: A, values: [{', '.join(f'v{n}' for n in range(31))}]}}}}\n"
+        "    guardrails: {rules: {a: {event: error, segments: [age]}, "
+        "b: {event: fallback, segments: [age]}}}",
+    ),
+    _more("validation too short", "validation: {after: 1s, baseline: 1h, tolerance: -1}"),
+    _more("last resort that does not exist", 'last_resort: "9"'),
+    _more("last resort that is stable", 'last_resort: "1"'),
+    _more("last resort that is the canary", 'last_resort: "2"'),
     Case("ejection upside down", f"[{_URL}]", f"[{_URL}], ejection: {{shortest: 1h}}"),
     _more("segment without values", "segments: {age: {header: A}}"),
     _more("segment's value twice", "segments: {age: {header: A, values: [a, a]}}"),
