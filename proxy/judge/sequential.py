@@ -174,6 +174,13 @@ class Running:
         n, won = canary + stable, canary + rest.won
         return [won * offset - (had + n * cost) for offset, had, cost in rest.bets]
 
+    def reaches(self, bound: float) -> bool:
+        """Whether log E >= ``bound``: mostly told by the best bet alone, which it is less than."""
+        if not self.counts:
+            return bound <= 0.0
+        stakes = self.log_stakes()
+        return max(stakes) >= bound and log_mean(stakes) >= bound
+
     def look(self) -> float:
         """log E now; ``peak`` remembers the largest that was seen."""
         now = self.log_e
@@ -232,7 +239,7 @@ def log_ratio(name: str, harm: float, direction: Direction) -> float:
 
 def expected(counts: Counts) -> float:
     """How many canary events would have been as many as stable's, share by share."""
-    return sum(stable * share / (1.0 - share) for share, (_, stable) in counts.items())
+    return sum(counts[share][1] * share / (1.0 - share) for share in sorted(counts))
 
 
 @lru_cache(maxsize=1024)
