@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from proxy.judge import Guardrail, Guardrails
     from proxy.judge.power import Outlook, Traffic
     from proxy.judge.scenario import Step
-    from proxy.steering.status import ModelStatus
+    from proxy.steering.status import ModelStatus, Status
 
 SHARES = (1, 5, 25, 50)  # percent; what is planned when nothing is said
+YOUNG = 600.0  # seconds; before, customers come who had been there before, all at once
 _MINUTE = 60.0  # seconds; what the arms of a status are counted over
 
 
@@ -109,7 +110,7 @@ def plan(
     if customers_per_hour is not None and all(given.of(rule.name) for rule in rules):
         known = Known(customers_per_hour, {it.name: given.of(it.name) or 0.0 for it in rules}, [])
     else:
-        known = _asked(_status(admin, config, model), rules, given, customers_per_hour)
+        known = _asked(_status(admin, config, model), model, rules, given, customers_per_hour)
     try:
         traffic = Traffic(known.customers_per_hour, customers)
     except ValueError as error:
@@ -126,7 +127,7 @@ def plan(
             out.print(part)
 
 
-def _status(admin: str | None, config: Path, model: str) -> ModelStatus:
+def _status(admin: str | None, config: Path, model: str) -> Status:
     """Raises Unreachable (exit code 3) when no pointsman runs there."""
     from proxy.cli import board
 
@@ -134,20 +135,21 @@ def _status(admin: str | None, config: Path, model: str) -> ModelStatus:
     if model not in status.models:
         names = ", ".join(status.models) or "none"
         raise OperationRefused(f"the running pointsman has no model {model!r}; it has: {names}")
-    return status.models[model]
+    return status
 
 
 def _asked(
-    status: ModelStatus, rules: list[Guardrail], given: Rates, customers: float | None
+    status: Status, model: str, rules: list[Guardrail], given: Rates, customers: float | None
 ) -> Known:
     """From the running desk, but for what was given by hand."""
     notes: list[str] = []
+    now = status.models[model]
     if customers is None:
-        customers = _customers(status, notes)
-    numbers = {it.check: it.numbers for it in status.findings}
+        customers = _customers(now, status.now, notes)
+    numbers = {it.check: it.numbers for it in now.findings}
     found = {}
     for rule in rules:
-        rate = given.of(rule.name) or _rate(rule, status, numbers.get(rule.name, {}))
+        rate = given.of(rule.name) or _rate(rule, now, numbers.get(rule.name, {}))
         if rate is None:
             notes.append(
                 f"{rule.name}: not planned: nothing is known of its rate yet; "
@@ -160,14 +162,17 @@ def _asked(
     return Known(customers, found, notes)
 
 
-def _customers(status: ModelStatus, notes: list[str]) -> float:
-    """By the census of a running canary, else by requests."""
-    for it in status.findings:
-        came = sum(it.numbers.get(f"{arm}_customers", 0.0) for arm in ("canary", "stable"))
-        hours = it.numbers.get("seconds", 0.0) / 3600
-        if came and hours:
-            return came / hours
-    requests = sum(arm.requests for name, arm in status.arms.items() if ":" not in name)
+def _customers(model: ModelStatus, now: float, notes: list[str]) -> float:
+    """Within an hour: by the census of a canary that is judged, else by requests."""
+    if model.trial is not None and any(model.trial.customers.values()):
+        seconds = max(now - model.trial.began, 1.0)
+        if seconds < YOUNG:
+            notes.append(
+                f"the canary that customers were counted for began {seconds:.0f} s ago: too short "
+                "a time to know how many come within an hour"
+            )
+        return sum(model.trial.customers.values()) * 3600 / seconds
+    requests = sum(arm.requests for name, arm in model.arms.items() if ":" not in name)
     if not requests:
         raise OperationRefused(
             "there was no request in the last minute to plan from; allowed is "

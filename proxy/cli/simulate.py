@@ -102,6 +102,12 @@ def simulate(
         int, typer.Option("--releases", help="How many of each kind.", min=1, max=1_000_000)
     ] = 2000,
     seed: Seed = 1,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact", help="Tell every single failure to the real judge: the same, but slower."
+        ),
+    ] = False,
     plot: Plot = None,
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
@@ -144,7 +150,7 @@ def simulate(
         scenarios = [(rule, _scenario(plain, rule, wanted)) for rule in rules]
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    found = _simulated(scenarios, guardrails, thresholds, releases, seed)
+    found = _simulated(scenarios, guardrails, thresholds, releases, seed, exact)
     if plot is not None:
         from proxy.report import draw
 
@@ -186,10 +192,12 @@ def _simulated(
     thresholds: Thresholds,
     releases: int,
     seed: int,
+    exact: bool,
 ) -> list[Simulated]:
     import msgspec
     import numpy as np
 
+    from proxy.judge.rehearsal import TrialRule
     from proxy.judge.rivals import HarmRule
     from proxy.judge.simulate import run
 
@@ -198,7 +206,9 @@ def _simulated(
     with bar("simulating", 2 * releases * len(scenarios)) as progress:
         for rule, harmful in scenarios:
             test = HarmRule.of(rule, guardrails)
-            rules: list[Rule] = [test, *_rivals(rule, thresholds, guardrails.alpha)]
+            # The judge's own draws (who fails again) take nothing from those of the releases.
+            ours = TrialRule.of(rule, guardrails, np.random.default_rng(seed)) if exact else test
+            rules: list[Rule] = [ours, *_rivals(rule, thresholds, guardrails.alpha)]
             healthy = msgspec.structs.replace(harmful, effect=1.0)
             results = [
                 run(it, rules, releases, random, lambda _: progress.on())

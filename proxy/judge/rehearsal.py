@@ -7,14 +7,15 @@ desk would make them.  This file loads numpy.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from proxy.judge.evidence import Evidence, Observation, Source
-from proxy.judge.guardrails import Guardrails
+from proxy.judge.guardrails import Guardrail, Guardrails
 from proxy.judge.simulate import CANARY, STABLE, Floats, Ints, Release
-from proxy.judge.trial import Trial
+from proxy.judge.trial import Trial, hypotheses
 from proxy.judge.verdict import tripped
 from proxy.terms import Arm, Finding
 
@@ -36,6 +37,28 @@ def crossing(
         if reason is not None:
             return tick, reason
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRule:
+    """One guardrail judged by the real thing, a look after every tick."""
+
+    guardrails: Guardrails
+    random: np.random.Generator
+    name: str = "harm test"
+
+    @classmethod
+    def of(cls, rule: Guardrail, of: Guardrails, random: np.random.Generator) -> TrialRule:
+        """``rule`` alone, with its part of alpha; its events are told as errors."""
+        alone = Guardrail(
+            rule.name, Source.ERROR, direction=rule.direction, tolerance=rule.tolerance,
+            margin=max(rule.margin, rule.tolerance),
+        )  # fmt: skip
+        return cls(Guardrails((alone,), of.alpha / hypotheses(of), sample_ratio=None), random)
+
+    def crossing(self, release: Release) -> int | None:
+        found = crossing(release, self.guardrails, self.random)
+        return None if found is None else found[0]
 
 
 def told(release: Release, random: np.random.Generator) -> Iterator[Evidence]:

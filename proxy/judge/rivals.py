@@ -18,8 +18,9 @@ from proxy.judge.guardrails import Guardrail, Guardrails
 from proxy.judge.policy import ErrorRate
 from proxy.judge.sequential import Direction, HarmTest
 from proxy.judge.simulate import CANARY, STABLE, Floats, Ints, Release, Rule
+from proxy.judge.trial import hypotheses
 
-__all__ = ["HarmRule", "Rule", "ThresholdRule", "ZTest", "peeking", "tests"]
+__all__ = ["HarmRule", "Rule", "ThresholdRule", "ZTest", "peeking"]
 
 #: A z-test on less is a normal approximation of nothing.
 FEWEST_FOR_Z: Final = 50
@@ -29,12 +30,6 @@ def first_at_least(path: Floats, bound: float) -> int | None:
     """The first look at which the path is at or over the bound; not-a-number never is."""
     over = np.flatnonzero(path >= bound)
     return int(over[0]) if len(over) else None
-
-
-def tests(guardrails: Guardrails) -> int:
-    """Among how many alpha is shared: each rule, and each of its protected segments, but those
-    that are only reported."""
-    return sum(1 + len(rule.segments) for rule in guardrails.rules if not rule.dry_run) or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,7 @@ class HarmRule:
     @classmethod
     def of(cls, rule: Guardrail, guardrails: Guardrails) -> HarmRule:
         """One guardrail with its part of alpha."""
-        needed = math.log(tests(guardrails) / guardrails.alpha)
+        needed = math.log(hypotheses(guardrails) / guardrails.alpha)
         return cls(rule.tolerance, rule.direction, needed)
 
     @property
