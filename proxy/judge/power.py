@@ -28,7 +28,7 @@ _LOOKS: Final = 60  # in each step; more find hardly sooner
 _RELEASES: Final = 400
 _HEALTHY: Final = 2000  # a false revert is rare, so it takes more releases to see its share
 _LONGEST: Final = 90 * 24 * HOUR  # nobody bakes longer
-_FACTORS: Final = tuple(float(it) for it in np.geomspace(1.1, 30.0, 15))
+_FACTORS: Final = tuple(float(it) for it in np.geomspace(1.1, 30.0, 12))
 
 
 class Traffic(msgspec.Struct, frozen=True):
@@ -105,10 +105,13 @@ def outlook(
 
     def found(factor: float, releases: int) -> Floats:
         effect = min(factor**worse, 1.0 / base_rate)
-        counts = _firsts(traffic, base_rate, effect, edges, shares, releases, random)
+        shares_found = []
+        for _ in range(releases // _RELEASES):  # in portions that fit into memory
+            counts = _firsts(traffic, base_rate, effect, edges, shares, _RELEASES, random)
+            crossed = np.maximum.accumulate(test.log_e(shares, counts) >= test.needed, axis=1)
+            shares_found.append(crossed[:, ends].mean(axis=0))
         progress()
-        crossed = np.maximum.accumulate(test.log_e(shares, counts) >= test.needed, axis=1)
-        return np.asarray(crossed[:, ends].mean(axis=0))
+        return np.asarray(np.mean(shares_found, axis=0))
 
     healthy, doubled = found(1.0, _HEALTHY), found(2.0, _RELEASES)
     powers = np.array([found(factor, _RELEASES) for factor in _FACTORS])

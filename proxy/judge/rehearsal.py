@@ -61,7 +61,7 @@ class TrialRule:
         return None if found is None else found[0]
 
 
-def told(release: Release, random: np.random.Generator) -> Iterator[Evidence]:
+def told(release: Release, random: np.random.Generator, began: float = 0.0) -> Iterator[Evidence]:
     """One Evidence for each tick, with every single failed request of everybody.
 
     Who fails again is drawn among those who failed before, by how much they ask.
@@ -69,7 +69,7 @@ def told(release: Release, random: np.random.Generator) -> Iterator[Evidence]:
     tick_seconds = release.scenario.tick
     names = _Names(release, random)
     for tick in range(len(release.shares)):
-        share, at = float(release.shares[tick]), (tick + 1) * tick_seconds
+        share, at = float(release.shares[tick]), began + (tick + 1) * tick_seconds
         seen = [
             Observation(Source.ERROR, arm, share, customer, at)
             for column, arm in _ARMS
