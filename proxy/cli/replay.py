@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +12,14 @@ import typer
 
 from proxy.cli.judged import OptionalModel, Plot, bar, judged, write_plot
 from proxy.cli.options import DEFAULT_CONFIG, Config, Json, print_json
+from proxy.errors import ReplayError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from proxy.judge import Guardrails
     from proxy.judge.replay import Moment, Replay, Replayed
+    from proxy.judge.trial import Trial
     from proxy.report import Chart
     from proxy.store.evidence import Header, Reading
 
@@ -65,8 +68,8 @@ def replay(
     from proxy.store.evidence import read
 
     rules = _rules(guardrails, config, model)
-    reading = read(evidence)
-    found = [it.result() for it in _replayed(reading, rules) if it.lines]
+    with closing(read(evidence)) as reading:
+        found = [it.result() for it in _replayed(reading, rules) if it.lines]
     if plot is not None:
         _draw(found, plot)
     if as_json:
@@ -98,7 +101,10 @@ def _replayed(reading: Reading, rules: Guardrails | None) -> list[Replay]:
                 new = header is None or _trial(reading.header) != _trial(header)
                 header = reading.header
                 _begin(found, header, rules or header.guardrails, new)
-            found[-1].add(line)
+            try:
+                found[-1].add(line)
+            except ValueError as error:
+                raise ReplayError(f"a line does not belong to its file: {error}") from error
             if number % _EVERY == 0:
                 progress.at(reading.done)
     return found
@@ -116,13 +122,22 @@ def _begin(found: list[Replay], header: Header, rules: Guardrails, new: bool) ->
 
     if new:
         trial = Trial(rules, header.model, header.version, header.stable, header.began)
-        if header.snapshot is not None:
-            trial = Trial.restore(rules, header.snapshot)
-        found.append(Replay(trial))
-        return
+        found.append(Replay(trial, header.from_line))
     running = found[-1]
-    if running.trial.guardrails != rules:
+    missing = header.from_line != running.first_line + running.lines
+    if header.snapshot is not None and (new or missing):
+        running.trial = _restored(rules, header.snapshot)
+    elif running.trial.guardrails != rules:
         running.trial = Trial.restore(rules, running.trial.snapshot())
+
+
+def _restored(rules: Guardrails, snapshot: bytes) -> Trial:
+    from proxy.judge.trial import Trial
+
+    try:
+        return Trial.restore(rules, snapshot)
+    except ValueError as error:
+        raise ReplayError(f"the snapshot in a header cannot be taken up: {error}") from error
 
 
 def _document(found: list[Replayed], notes: list[str]) -> Any:

@@ -49,10 +49,14 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 class Replay:
-    """Feeds a trial and takes down what changes."""
+    """Feeds a trial and takes down what changes.
 
-    def __init__(self, trial: Trial) -> None:
+    ``first_line``: so many lines of the trial came before the first that is replayed.
+    """
+
+    def __init__(self, trial: Trial, first_line: int = 0) -> None:
         self.trial = trial
+        self.first_line = first_line
         self.lines = 0
         self._until = trial.began
         self._timeline: list[Moment] = []

@@ -103,6 +103,30 @@ def test_what_is_gone_is_in_the_snapshot(run: Run, tmp_path: Path) -> None:
     assert "only in its snapshot" in after["notes"][0]
 
 
+def test_lines_that_were_lost_in_between_are_in_the_snapshot(run: Run, tmp_path: Path) -> None:
+    folder, _ = record(tmp_path, file=20_000, gzip=False)
+    before = json.loads(run("replay", folder, "--json").stdout)["trials"][0]
+    sorted(folder.iterdir())[1].unlink()
+    after = json.loads(run("replay", folder, "--json").stdout)
+    assert after["trials"][0]["findings"] == before["findings"]
+    assert after["trials"][0]["lines"] < before["lines"]
+    assert "lost" in after["notes"][0]
+
+
+def test_damaged_evidence_is_said(run: Run, tmp_path: Path) -> None:
+    folder, _ = record(tmp_path)
+    (file,) = folder.iterdir()
+    whole = file.read_text()
+    for damaged, said in (
+        (whole.replace('"version":"3"', '"version":"9"', 2), "a line does not belong to its file"),
+        (whole.replace('"at":', '"at":x', 1), "line 2 is no evidence"),
+    ):
+        file.write_text(damaged)
+        result = run("replay", folder)
+        assert result.exit_code == 1, result.output
+        assert said in result.stderr
+
+
 def test_two_canaries_in_one_folder_are_two_trials(run: Run, tmp_path: Path) -> None:
     record(tmp_path, "3", seed=1)
     folder, _ = record(tmp_path, "4", seed=2, effect=1.0)
@@ -200,7 +224,7 @@ def test_two_sources_of_guardrails_are_one_too_many(run: Run, config: Path) -> N
 
 # simulate
 
-SMALL = ("--releases", "60", "--step", "5:30m", "--customers", "2000")
+SMALL = ("--releases", "40", "--step", "5:30m", "--customers", "2000")
 
 
 def test_a_simulation_is_the_same_again(run: Run) -> None:
@@ -214,7 +238,7 @@ def test_a_simulation_is_the_same_again(run: Run) -> None:
 def test_a_simulation_tells_the_three_rules(run: Run) -> None:
     result = run("simulate", *SMALL, "--effect", "5", "--base-rate", "0.02")
     assert result.exit_code == 0, result.output
-    healthy, harmful = result.stdout.split("60 releases with a harmful canary")
+    healthy, harmful = result.stdout.split("40 releases with a harmful canary")
     for part in (healthy, harmful):
         rules = [line.split("  ")[0] for line in part.splitlines()]
         assert {"harm test", "threshold", "repeated z-test"} <= set(rules)
