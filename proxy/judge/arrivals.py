@@ -7,6 +7,7 @@ from typing import Final
 
 from proxy.judge import sentences as say
 from proxy.judge.census import Census
+from proxy.judge.rates import LARGEST_LOG
 from proxy.judge.sample_ratio import log_e_of_split
 from proxy.terms import Finding, Verdict
 
@@ -14,8 +15,6 @@ SAMPLE_RATIO: Final = "sample_ratio"
 
 #: Canary customers that must be expected before their number says that the shares are right.
 _FEWEST: Final = 100
-
-_LARGEST_LOG: Final = 690.0
 
 
 class Arrivals:
@@ -33,6 +32,10 @@ class Arrivals:
         self.log_e = log_e_of_split(census.came)
         self.peak = max(self.peak, self.log_e)
 
+    @property
+    def failed(self) -> bool:
+        return self.peak >= self._needed
+
     def finding(self, census: Census, share: float) -> Finding:
         """What there is to say; ``share`` is the canary's, now."""
         canary = sum(it[0] for it in census.came.values())
@@ -42,10 +45,10 @@ class Arrivals:
             "canary_customers": float(canary),
             "stable_customers": float(n - canary),
             "expected": should,
-            "e_value": math.exp(min(self.log_e, _LARGEST_LOG)),
+            "e_value": math.exp(min(self.log_e, LARGEST_LOG)),
             "log_e": self.log_e,
             "p": math.exp(-self.peak),
-            "needed": math.exp(min(self._needed, _LARGEST_LOG)),
+            "needed": math.exp(min(self._needed, LARGEST_LOG)),
             "share": share,
         }
         verdict, message = self._said(census, canary, n, should)
@@ -58,10 +61,10 @@ class Arrivals:
             f"{self._who}: {canary:,} of {n:,} new customers came to it, where "
             f"{say.number(should)} were expected at {say.shares(census.came)}"
         )
-        if self.peak >= self._needed:
+        if self.failed:
             return Verdict.FAIL, (
-                f"{seen}: the shares are not what they should be (the odds that they are: "
-                f"{say.odds(self.peak)}), so no comparison of the arms can be trusted"
+                f"{seen}: the shares are not what they should be (chance alone does that at most "
+                f"{say.once_in(self.peak)}), so no comparison of the arms can be trusted"
             )
         if should < _FEWEST:
             return Verdict.NOT_YET, f"{seen}; too few to tell"

@@ -17,15 +17,13 @@ from proxy.judge.census import Census
 from proxy.judge.confidence import BURN_IN, Moments, mean_log_e, mean_radius
 from proxy.judge.guardrails import Guardrail
 from proxy.judge.kept import KeptMean
-from proxy.judge.rates import Bar, effect
+from proxy.judge.rates import LARGEST_LOG, Bar, effect
 from proxy.judge.totals import Contrast, Totals, contrast, customers, kept_apart, means
 from proxy.terms import Finding, Verdict
 
 #: Customers with any value that the canary must be expected to have: under it, sums are not
 #: normal yet.
 _FEWEST_VALUES: Final = 10
-
-_LARGEST_LOG: Final = 690.0
 
 Strata = Mapping[float, tuple[Moments, Moments]]
 
@@ -64,6 +62,10 @@ class MeanSeries:
         if self._finding is None or self._finding.numbers["share"] != share:
             self._finding = self._judge(self.totals.strata(census.came), share)
         return self._finding
+
+    @property
+    def failed(self) -> bool:
+        return self.peak >= self.bar.needed
 
     def keep(self) -> KeptMean:
         """For ``take_back``."""
@@ -130,7 +132,7 @@ class MeanSeries:
             "stable_customers": float(stable),
             "with_values": float(self.totals.nonzero()),
             "p": math.exp(-self.peak),
-            "needed": math.exp(min(self.bar.needed, _LARGEST_LOG)),
+            "needed": self.bar.e_value,
             "share": share,
         }
         if self._too_early(strata):
@@ -144,10 +146,10 @@ class MeanSeries:
             "difference": difference.value,
             "difference_low": difference.value - radius,
             "difference_high": difference.value + radius,
-            "e_value": math.exp(min(log_e, _LARGEST_LOG)),
+            "e_value": math.exp(min(log_e, LARGEST_LOG)),
             "log_e": log_e,
         }
-        if self.peak >= self.bar.needed:
+        if self.failed:
             verdict = Verdict.FAIL
         else:
             verdict = Verdict.PASS if self.certified else Verdict.INCONCLUSIVE

@@ -17,21 +17,28 @@ from proxy.terms import Finding, Verdict
 MOST_COUNTED: Final = 0.1
 
 #: exp() of more has no place in a float; no decision depends on it.
-_LARGEST_LOG: Final = 690.0
+LARGEST_LOG: Final = 690.0
 
 
 class Sizes(NamedTuple):
-    """How many could have had a bad event, as far as it is known; (canary, stable)."""
+    """How many could have had a bad event, as far as it is known."""
 
-    customers: tuple[int, int] = (0, 0)  # estimated from the census
-    requests: tuple[int, int] = (0, 0)
+    canary: int = 0  # customers, estimated from the census
+    stable: int = 0
+    canary_requests: int = 0
+    stable_requests: int = 0
 
 
 class Bar(NamedTuple):
-    """What e-values are measured by."""
+    """What e-values are measured by, in logarithms."""
 
-    needed: float  # the log e-value that is a FAIL
-    certain: float  # the log e-value that excludes harm
+    needed: float  # from here on it is a FAIL
+    certain: float  # from here on harm is excluded
+
+    @property
+    def e_value(self) -> float:
+        """``needed``, as an e-value."""
+        return math.exp(min(self.needed, LARGEST_LOG))
 
 
 def effect(rule: Guardrail) -> Literal["revert", "hold", "none"]:
@@ -45,49 +52,62 @@ class RateSeries:
     """Counts, bets and says.  ``who`` is how the finding calls the canary."""
 
     __slots__ = (
-        "_base", "_finding", "_made_of", "_message", "_saturated", "_verb", "_verdict", "_who",
-        "anew", "certified", "check", "fine", "harm", "keyless", "rule", "segment",
+        "_finding", "_made_of", "_said", "_who", "anew", "bar", "canary", "certified", "check",
+        "effect", "fine", "harm", "keyless", "rule", "segment", "stable",
     )  # fmt: skip
 
-    def __init__(self, rule: Guardrail, segment: str, who: str) -> None:
+    def __init__(self, rule: Guardrail, segment: str, who: str, bar: Bar) -> None:
         self.rule = rule
         self.segment = segment
+        self.bar = bar
         self.check = f"{rule.name}[{segment}]" if segment else rule.name
+        self.effect = effect(rule)
         self.harm = Running(HarmTest(rule.tolerance, rule.direction))
-        self.fine = Running(PromotionTest(rule.margin, rule.direction))
-        self.keyless = (0, 0)  # requests that named nobody, of the counts
+        self.fine = Running(PromotionTest(rule.margin, rule.direction), self.harm.counts)
+        self.canary = self.stable = 0  # bad events that counted
+        self.keyless = (0, 0)  # of them, requests that named nobody
         self.certified = False
         self.anew = False  # the guardrail was changed while the canary ran
         self._who = f"{who}, {segment}" if segment else who
-        self._verb = say.verb(rule)
+        self._said: Said | None = None
         self._finding: Finding | None = None
         self._made_of = (Sizes(), 0.0)
-        self._saturated: bool | None = None  # None: the sentence has to be made anew
-        self._message, self._verdict, self._base = "", Verdict.NOT_YET, dict[str, float]()
 
     def count(self, share: float, canary: bool, named: bool) -> None:
         """A first bad event; not ``named``: of a request without a customer."""
         self.harm.add(share, canary)
-        self.fine.add(share, canary)
+        self.fine.added(share)
+        self.canary += canary
+        self.stable += not canary
         if not named:
             had = self.keyless
             self.keyless = (had[0] + canary, had[1] + (not canary))
 
-    def look(self, sizes: Sizes, bar: Bar) -> None:
-        """Takes note of where the bets stand, after some events were counted."""
+    def look(self, sizes: Sizes) -> None:
+        """Takes note of where the bets stand, after some events were counted.
+
+        Once certified, a canary stays so until the counts show the very harm that was excluded.
+        """
         self.harm.look()
         if self.certified:
-            self.certified = self.fine.log_e >= 0.0
+            self.certified = self.fine.leans
         elif self._few_counted(sizes):
-            self.certified = self.fine.reaches(bar.certain)
-        self._saturated = self._finding = None
+            self.certified = self.fine.reaches(self.bar.certain)
+        self._said = self._finding = None
 
-    def counts(self) -> tuple[int, int]:
-        """Bad events that counted, of canary and stable."""
-        each = self.harm.counts.values()
-        return sum(it[0] for it in each), sum(it[1] for it in each)
+    @property
+    def failed(self) -> bool:
+        return self.harm.peak >= self.bar.needed
 
-    def finding(self, sizes: Sizes, bar: Bar, share: float) -> Finding:
+    @property
+    def verdict(self) -> Verdict:
+        if not self.canary and not self.stable:
+            return Verdict.NOT_YET
+        if self.failed:
+            return Verdict.FAIL
+        return Verdict.PASS if self.certified else Verdict.INCONCLUSIVE
+
+    def finding(self, sizes: Sizes, share: float) -> Finding:
         """What there is to say; ``share`` is the canary's, now.
 
         The sentence is made anew when events were counted; else only the rates beside it are,
@@ -96,12 +116,25 @@ class RateSeries:
         if self._finding is not None and self._made_of == (sizes, share):
             return self._finding
         saturated = not self._few_counted(sizes)
-        if self._saturated != saturated:
-            self._judge(saturated, bar)
-            self._saturated = saturated
-        numbers = self._base | self._rates(sizes)
-        numbers["share"] = share
-        made = Finding(self.check, self._verdict, self._message, numbers, effect(self.rule))
+        if self._said is None or self._said.saturated != saturated:
+            self._said = self._say(saturated)
+        said = self._said
+        numbers = {
+            "canary_events": float(self.canary),
+            "stable_events": float(self.stable),
+            "expected": said.expected,
+            "canary_customers": float(sizes.canary),
+            "stable_customers": float(sizes.stable),
+            "canary_requests": float(sizes.canary_requests),
+            "stable_requests": float(sizes.stable_requests),
+            "share": share,
+            "e_value": said.e_value,
+            "log_e": said.log_e,
+            "p": self.harm.p,
+            "needed": self.bar.e_value,
+        }
+        self._add_rates(numbers, sizes)
+        made = Finding(self.check, said.verdict, said.message, numbers, self.effect)
         self._finding, self._made_of = made, (sizes, share)
         return made
 
@@ -124,6 +157,8 @@ class RateSeries:
             self.anew = True
             return
         counts = {share: (canary, stable) for share, canary, stable in kept.counts}
+        self.canary = sum(it[0] for it in counts.values())
+        self.stable = sum(it[1] for it in counts.values())
         self.harm = Running(self.harm.test, counts, kept.peak)
         self.fine = Running(self.fine.test, counts)
         self.certified, self.keyless, self.anew = kept.certified, kept.keyless, kept.anew
@@ -133,89 +168,84 @@ class RateSeries:
 
         Requests without a customer do not run out; of customers one has to know how many.
         """
-        return all(
-            n - alone <= MOST_COUNTED * size
-            for n, alone, size in zip(self.counts(), self.keyless, sizes.customers, strict=True)
+        canary, stable = self.keyless
+        return (
+            self.canary - canary <= MOST_COUNTED * sizes.canary
+            and self.stable - stable <= MOST_COUNTED * sizes.stable
         )
 
-    def _judge(self, saturated: bool, bar: Bar) -> None:
-        canary, stable = self.counts()
-        log_e, peak = self.harm.log_e, self.harm.peak
+    def _say(self, saturated: bool) -> Said:
+        log_e, verdict = self.harm.log_e, self.verdict
         should = expected(self.harm.counts)
-        self._base = {
-            "canary_events": float(canary),
-            "stable_events": float(stable),
-            "expected": should,
-            "e_value": math.exp(min(log_e, _LARGEST_LOG)),
-            "log_e": log_e,
-            "p": math.exp(-peak),
-            "needed": math.exp(min(bar.needed, _LARGEST_LOG)),
-        }
-        if canary + stable == 0:
-            self._verdict = Verdict.NOT_YET
-        elif peak >= bar.needed:
-            self._verdict = Verdict.FAIL
-        else:
-            self._verdict = Verdict.PASS if self.certified else Verdict.INCONCLUSIVE
-        self._message = self._sentence(canary, stable, should, peak, saturated, bar)
-
-    def _sentence(
-        self, canary: int, stable: int, should: float, peak: float, saturated: bool, bar: Bar
-    ) -> str:
-        rule, verdict = self.rule, self._verdict
         if verdict is Verdict.NOT_YET:
-            return (
-                f"{self._who}: none of its customers and none of stable's {self._verb} yet, "
-                f"so there is nothing to compare{self._notes(0, 0)}"
+            message = (
+                f"{self._who}: none of its customers and none of stable's {say.verb(self.rule)} "
+                f"yet, so there is nothing to compare{self._notes()}"
             )
-        alone = sum(self.keyless)
-        things = "requests" if alone == canary + stable else "customers"
-        seen = (
-            f"{self._who}: {say.counted(canary, things)} {self._verb} where "
-            f"{say.number(should)} {'was' if say.number(should) == '1.0' else 'were'} expected "
-            f"from stable's {stable:,} at {say.shares(self.harm.counts)}{say.tolerated(rule)}"
-        )
-        if verdict is Verdict.PASS:
-            ended = f"{say.worse(rule, rule.margin)} than stable is excluded"
         else:
-            crossed = verdict is Verdict.FAIL
-            log_e = peak if crossed else self.harm.log_e
-            ended = say.against(log_e, math.exp(min(bar.needed, _LARGEST_LOG)), crossed)
-            if saturated and not crossed:
-                ended += (
-                    "; harm cannot be excluded, with over a tenth of the customers counted or "
-                    "their number unknown"
-                )
-        return f"{seen}; {ended}{self._notes(alone, canary + stable)}"
+            message = f"{self._seen(should)}; {self._so(verdict, log_e, saturated)}{self._notes()}"
+        e_value = math.exp(min(log_e, LARGEST_LOG))
+        return Said(saturated, verdict, message, log_e, e_value, should)
 
-    def _notes(self, alone: int, n: int) -> str:
+    def _seen(self, should: float) -> str:
+        """What was counted, beside what would have been as much as stable's."""
+        rule, number = self.rule, say.number(should)
+        all_keyless = sum(self.keyless) == self.canary + self.stable
+        return (
+            f"{self._who}: {say.counted(self.canary, 'requests' if all_keyless else 'customers')} "
+            f"{say.verb(rule)} where {number} {'was' if number == '1.0' else 'were'} expected from "
+            f"stable's {self.stable:,} at {say.shares(self.harm.counts)}{say.tolerated(rule)}"
+        )
+
+    def _so(self, verdict: Verdict, log_e: float, saturated: bool) -> str:
+        """What follows from it."""
+        if verdict is Verdict.PASS:
+            return f"{say.worse(self.rule, self.rule.margin)} than stable is excluded"
+        if verdict is Verdict.FAIL:
+            return say.against(self.harm.peak, self.bar.e_value, True)
+        said = say.against(log_e, self.bar.e_value, False)
+        if not saturated:
+            return said
+        return (
+            f"{said}; harm cannot be excluded, with over a tenth of the customers counted or "
+            "their number unknown"
+        )
+
+    def _notes(self) -> str:
         """What one has to know beside: what was judged by request, anew, or only for show."""
-        notes = []
+        alone, n = sum(self.keyless), self.canary + self.stable
+        said = ""
         if alone:
             of = "these" if alone == n else f"{alone:,} of these"
-            notes.append(f"{of} are requests without a customer key, judged one by one")
+            said += f"; {of} are requests without a customer key, judged one by one"
         if self.anew:
-            notes.append("counted only since the guardrail was changed")
+            said += "; counted only since the guardrail was changed"
         if self.rule.dry_run:
-            notes.append("reported only (dry run)")
-        return "".join(f"; {note}" for note in notes)
+            said += "; reported only (dry run)"
+        return said
 
-    def _rates(self, sizes: Sizes) -> dict[str, float]:
+    def _add_rates(self, numbers: dict[str, float], sizes: Sizes) -> None:
         """Rates with their Wilson intervals: of customers, or of requests where those are all."""
-        canary, stable = self._base["canary_events"], self._base["stable_events"]
-        by_request = sum(self.keyless) * 2 > canary + stable
-        ours, theirs = sizes.requests if by_request else sizes.customers
-        numbers = {
-            "canary_customers": float(sizes.customers[0]),
-            "stable_customers": float(sizes.customers[1]),
-            "canary_requests": float(sizes.requests[0]),
-            "stable_requests": float(sizes.requests[1]),
-        }
-        for arm, events, n in (("canary", canary, ours), ("stable", stable, theirs)):
-            if n:
-                n = max(n, int(events))  # the number of customers is an estimate
-                low, high = rate_interval(events, n)
-                numbers[f"{arm}_rate"] = events / n
-                numbers[f"{arm}_low"] = low
-                numbers[f"{arm}_high"] = high
-        return numbers
+        if sum(self.keyless) * 2 > self.canary + self.stable:
+            canary, stable = sizes.canary_requests, sizes.stable_requests
+        else:
+            canary, stable = sizes.canary, sizes.stable
+        if canary:
+            n = max(canary, self.canary)  # the number of customers is an estimate
+            numbers["canary_rate"] = self.canary / n
+            numbers["canary_low"], numbers["canary_high"] = rate_interval(self.canary, n)
+        if stable:
+            n = max(stable, self.stable)
+            numbers["stable_rate"] = self.stable / n
+            numbers["stable_low"], numbers["stable_high"] = rate_interval(self.stable, n)
+
+
+class Said(NamedTuple):
+    """What a finding says of the counts, whatever they are a part of."""
+
+    saturated: bool
+    verdict: Verdict
+    message: str
+    log_e: float
+    e_value: float
+    expected: float

@@ -74,20 +74,22 @@ def figure(value: float) -> str:
     return f"{value:.4g}"
 
 
-def odds(log_e: float) -> str:
-    """``1 to 480``."""
+def once_in(log_e: float) -> str:
+    """How seldom chance alone gets there: ``once in 480 times`` (Ville's inequality)."""
     if log_e > math.log(_MILLION):
-        return "less than 1 to a million"
-    return f"1 to {number(math.exp(log_e))}"
+        return "less than once in a million times"
+    return f"once in {number(math.exp(log_e))} times"
 
 
 def against(log_e: float, needed: float, crossed: bool) -> str:
     """How much speaks against the canary; ``needed`` is an e-value."""
-    if crossed:
-        return f"the odds for a healthy canary are {odds(log_e)}, 1 to {number(needed)} is enough"
     if log_e <= 0.0:
         return "nothing speaks against it so far"
-    return f"the odds for a healthy canary are {odds(log_e)}, 1 to {number(needed)} is needed"
+    enough = "is enough" if crossed else "is needed"
+    return (
+        f"a healthy canary looks this bad at most {once_in(log_e)}, "
+        f"once in {number(needed)} {enough}"
+    )
 
 
 def counted(n: int, things: str = "customers") -> str:

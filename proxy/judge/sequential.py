@@ -38,6 +38,7 @@ late events come from stable alone.  So whoever certifies must see that few were
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
@@ -56,6 +57,11 @@ def log_spaced(first: float, last: float, n: int) -> tuple[float, ...]:
 
 #: How far the alternatives lie from the null's boundary, in log rate ratio: 5 % to 20 times.
 GRID: Final = log_spaced(0.05, 3.0, 40)
+
+#: What rounding may come to, of a log E or beside one.
+_NOTHING: Final = 1e-9
+
+_LOG_2: Final = math.log(2.0)
 
 
 class RatioTest:
@@ -80,6 +86,10 @@ class RatioTest:
         ValueError unless 0 < share < 1: where all or none are the canary's, nothing compares.
         """
         return _costs(self.boundary, self.offsets, share)
+
+    def chance(self, share: float) -> float:
+        """That an event at ``share`` is the canary's, on the null's boundary: theta(d_0, r)."""
+        return _chance(self.boundary, share)
 
     def log_stakes(self, counts: Counts) -> list[float]:
         """The log stake of each bet.
@@ -140,13 +150,19 @@ class Running:
     """One test with its counts, as events come in, and the largest E that was ever looked at.
 
     Exact: what it says depends on the counts alone (and ``peak`` on when ``look`` was called).
+    Several may share one dict of ``counts``, when each is told of what was ``added`` to it.
     """
 
     __slots__ = ("_rest", "counts", "peak", "test")
 
-    def __init__(self, test: RatioTest, counts: Counts | None = None, peak: float = 0.0) -> None:
+    def __init__(
+        self,
+        test: RatioTest,
+        counts: dict[float, tuple[int, int]] | None = None,
+        peak: float = 0.0,
+    ) -> None:
         self.test = test
-        self.counts: dict[float, tuple[int, int]] = dict(counts or {})
+        self.counts = {} if counts is None else counts
         self.peak = peak
         self._rest: _Rest | None = None
 
@@ -157,6 +173,10 @@ class Running:
             had = (0, 0)
             self.test.costs(share)
         self.counts[share] = (had[0] + n, had[1]) if canary else (had[0], had[1] + n)
+        self.added(share)
+
+    def added(self, share: float) -> None:
+        """There are other counts at ``share`` than before."""
         if self._rest is not None and share != self._rest.newest:
             self._rest = None
 
@@ -165,6 +185,53 @@ class Running:
         """log E now: what ``test.log_e(counts)`` says, at the cost of the newest share alone."""
         return log_mean(self.log_stakes()) if self.counts else 0.0
 
+    def look(self) -> float:
+        """The largest log E there was at any look, this one included; 0 while it was under log 2.
+
+        So p-values over a half are called 1, which spares most looks at a healthy canary.
+        """
+        known = max(self.peak, _LOG_2)
+        if self.most() > known:
+            stakes = self.log_stakes()
+            if max(stakes) > known and (log_e := log_mean(stakes)) > known:
+                self.peak = log_e
+        return self.peak
+
+    def reaches(self, bound: float) -> bool:
+        """Whether log E >= ``bound``, which is over 0."""
+        if self.most() < bound:
+            return False
+        stakes = self.log_stakes()
+        return max(stakes) >= bound and log_mean(stakes) >= bound
+
+    def most(self) -> float:
+        """log E is no more than this, which costs far less to know.
+
+        The log likelihood ratio of the chances that fit each share's counts best; and nothing
+        as long as the counts lie on the null's side, where every bet loses: a bet's log stake is
+        concave in d, and falls from 0 at the boundary.
+        """
+        surplus = fit = 0.0
+        for share, (canary, stable) in self.counts.items():
+            chance = self.test.chance(share)
+            n = canary + stable
+            surplus += canary - n * chance
+            if canary:
+                fit += canary * math.log(canary / (n * chance))
+            if stable:
+                fit += stable * math.log(stable / (n * (1.0 - chance)))
+        return fit * (1.0 + _NOTHING) + _NOTHING if surplus * self.test.side > 0.0 else _NOTHING
+
+    @property
+    def leans(self) -> bool:
+        """Whether the counts speak for the alternatives at all, however weakly."""
+        return self.most() > _NOTHING
+
+    @property
+    def p(self) -> float:
+        """Always-valid p-value: the least alpha at which a look so far would have crossed."""
+        return math.exp(-self.peak)
+
     def log_stakes(self) -> list[float]:
         """The log stake of each bet, as ``RatioTest.log_stakes`` says, to the last bit."""
         if self._rest is None:
@@ -172,25 +239,11 @@ class Running:
         rest = self._rest
         canary, stable = self.counts[rest.newest]
         n, won = canary + stable, canary + rest.won
-        return [won * offset - (had + n * cost) for offset, had, cost in rest.bets]
-
-    def reaches(self, bound: float) -> bool:
-        """Whether log E >= ``bound``: mostly told by the best bet alone, which it is less than."""
-        if not self.counts:
-            return bound <= 0.0
-        stakes = self.log_stakes()
-        return max(stakes) >= bound and log_mean(stakes) >= bound
-
-    def look(self) -> float:
-        """log E now; ``peak`` remembers the largest that was seen."""
-        now = self.log_e
-        self.peak = max(self.peak, now)
-        return now
-
-    @property
-    def p(self) -> float:
-        """Always-valid p-value: the least alpha at which a look so far would have crossed."""
-        return math.exp(-self.peak)
+        costs = self.test.costs(rest.newest)
+        return [
+            won * offset - (had + n * cost)
+            for offset, had, cost in zip(self.test.offsets, rest.spent, costs, strict=True)
+        ]
 
     def _all_but_newest(self) -> _Rest:
         """A canary's share grows as a rule, so events come at the largest one: the rest is kept
@@ -203,8 +256,7 @@ class Running:
             spent = [
                 had + n * cost for had, cost in zip(spent, self.test.costs(share), strict=True)
             ]
-        bets = zip(self.test.offsets, spent, self.test.costs(newest), strict=True)
-        return _Rest(newest, sum(self.counts[share][0] for share in shares), tuple(bets))
+        return _Rest(newest, sum(self.counts[share][0] for share in shares), array("d", spent))
 
 
 class _Rest(NamedTuple):
@@ -212,7 +264,7 @@ class _Rest(NamedTuple):
 
     newest: float
     won: int
-    bets: tuple[tuple[float, float, float], ...]  # offset, spent before, cost at the newest
+    spent: array[float]  # of each bet; an array, for there are thousands of these
 
 
 def log_mean(logs: list[float]) -> float:
@@ -240,6 +292,11 @@ def log_ratio(name: str, harm: float, direction: Direction) -> float:
 def expected(counts: Counts) -> float:
     """How many canary events would have been as many as stable's, share by share."""
     return sum(counts[share][1] * share / (1.0 - share) for share in sorted(counts))
+
+
+@lru_cache(maxsize=1024)
+def _chance(boundary: float, share: float) -> float:
+    return share * math.exp(boundary) / (1.0 + share * math.expm1(boundary))
 
 
 @lru_cache(maxsize=1024)

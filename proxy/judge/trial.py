@@ -13,7 +13,7 @@ recorded gives the same findings when it is replayed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -112,6 +112,7 @@ class Trial:
         alarm = guardrails.sample_ratio
         self._arrivals = None if alarm is None else Arrivals(alarm, self._who)
         self._findings: tuple[Finding, ...] | None = None
+        self._known: dict[str, Sizes] = {}
 
     @property
     def _who(self) -> str:
@@ -120,7 +121,7 @@ class Trial:
     def _watch(self, rule: Guardrail) -> _Watched:
         if rule.measure == "mean":
             return _Watched(rule, (), MeanSeries(rule, self._who, self._bar))
-        rates = tuple(RateSeries(rule, it, self._who) for it in ("", *segments(rule)))
+        rates = tuple(RateSeries(rule, it, self._who, self._bar) for it in ("", *segments(rule)))
         for series in rates:
             self._counted.begin(series.check)
         return _Watched(rule, rates, None)
@@ -135,6 +136,7 @@ class Trial:
                 f"evidence of {whose[0]} {whose[1]} in the trial of {self.model} {self.version}"
             )
         self._findings = None
+        self._known.clear()
         self.share = evidence.share
         self.dropped += evidence.dropped
         for segment, (canary, stable) in evidence.requests.items():
@@ -143,7 +145,7 @@ class Trial:
         came = self._arrive(evidence)
         touched = self._observe_all(evidence.observations)
         for series in touched:
-            series.look(self._sizes(series.segment), self._bar)
+            series.look(self._sizes(series.segment))
         self._look_at_means(came)
 
     def _arrive(self, evidence: Evidence) -> bool:
@@ -220,26 +222,40 @@ class Trial:
             self._findings = tuple(self._all_findings())
         return self._findings
 
-    def _all_findings(self) -> Iterable[Finding]:
+    def failing(self, now: float) -> tuple[Finding, ...]:
+        """Those of ``findings`` that are a FAIL: all that a tick has to know, at a fraction of
+        the cost, for nothing is put into words that nobody reads."""
+        return tuple(self._all_findings(lambda judge: judge.failed))
+
+    def _all_findings(
+        self, wanted: Callable[[RateSeries | MeanSeries | Arrivals], bool] = lambda _: True
+    ) -> Iterator[Finding]:
         for watched in self._watched:
             for series in watched.rates:
-                yield series.finding(self._sizes(series.segment), self._bar, self.share)
-            if watched.mean is not None:
+                if wanted(series):
+                    yield series.finding(self._sizes(series.segment), self.share)
+            if watched.mean is not None and wanted(watched.mean):
                 yield watched.mean.finding(self._census, self.share)
-        if self._arrivals is not None:
+        if self._arrivals is not None and wanted(self._arrivals):
             yield self._arrivals.finding(self._census, self.share)
 
     def _sizes(self, segment: str) -> Sizes:
         """How many there are; the customers of a segment in proportion to its requests."""
+        known = self._known.get(segment)
+        if known is None:
+            known = self._known[segment] = self._count_sizes(segment)
+        return known
+
+    def _count_sizes(self, segment: str) -> Sizes:
         customers, requests = self._census.customers(), self._requests.get(segment, (0, 0))
         if not segment:
-            return Sizes(customers, requests)
+            return Sizes(*customers, *requests)
         every = self._requests.get("", (0, 0))
         canary, stable = (
             min(n, round(n * part / whole)) if whole else 0
             for n, part, whole in zip(customers, requests, every, strict=True)
         )
-        return Sizes((canary, stable), requests)
+        return Sizes(canary, stable, *requests)
 
     # ---- between two lives
 

@@ -117,18 +117,29 @@ def test_more_bad_canary_events_are_never_better(counts, share, harm, direction)
 @given(EVENTS, st.randoms())
 def test_order_does_not_matter_and_counting_is_exact(events, chance):
     test = HarmTest(0.1)
-    one, other = Running(test), Running(test)
+    one, other, largest = Running(test), Running(test), 0.0
     mixed = list(events)
     chance.shuffle(mixed)
     for share, canary in events:
         one.add(share, canary)
         one.look()
+        largest = max(largest, one.log_e)
     for share, canary in mixed:
         other.add(share, canary)
     assert one.counts == other.counts
     assert one.log_e == other.log_e == test.log_e(one.counts)
-    assert one.peak >= max(0.0, one.log_e)
+    assert one.peak == (largest if largest > math.log(2) else 0.0)
     assert Running(test, one.counts, one.peak).log_e == one.log_e
+
+
+@given(COUNTS, HARMS, DIRECTIONS, st.booleans())
+def test_no_log_e_is_over_its_bound(counts, harm, direction, harmful):
+    test = HarmTest(harm, direction) if harmful else PromotionTest(harm, direction)
+    running = Running(test, counts)
+    assert running.log_e <= running.most()
+    assert running.log_e <= 1e-9 or running.leans
+    for bound in (0.1, 1.0, 3.0):
+        assert running.reaches(bound) == (running.log_e >= bound)
 
 
 @given(EVENTS)
