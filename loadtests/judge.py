@@ -18,6 +18,7 @@ from proxy.judge.policy import DEFAULT
 from proxy.judge.rivals import HarmRule, Rule, ThresholdRule, ZTest, peeking
 from proxy.judge.scenario import Scenario, Step
 from proxy.judge.simulate import Result, run
+from proxy.judge.wording import percent
 
 #: Armitage, McPherson & Rowe 1969: looks -> how often a fixed 5 % test fires.
 PUBLISHED: Final = {1: 0.050, 2: 0.083, 5: 0.142, 10: 0.193, 20: 0.248, 50: 0.320}
@@ -48,21 +49,24 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def figures(releases: int, replications: int, seed: int) -> Iterator[str]:
     """Four tables in Markdown, line by line."""
-    random = np.random.default_rng(seed)
-    yield from _peeking(replications, random)
+    peeks, healthy, harmful, small = map(
+        np.random.default_rng, np.random.SeedSequence(seed).spawn(4)
+    )
+    yield from _peeking(replications, peeks)
     yield ""
-    yield from _false_reverts(releases, random)
+    yield from _false_reverts(releases, healthy)
     yield ""
-    yield from _detection(releases, random)
+    yield from _detection(releases, harmful)
     yield ""
-    yield from _small_bases(releases, random)
+    yield from _small_bases(releases, small)
 
 
 def _peeking(replications: int, random: np.random.Generator) -> Iterator[str]:
     yield f"| looks | published | here ({replications:,} replications) |"
     yield "| ---: | ---: | ---: |"
     for looks, published in PUBLISHED.items():
-        yield f"| {looks} | {published:.1%} | {peeking(looks, replications, random):.2%} |"
+        found = peeking(looks, replications, random)
+        yield f"| {looks} | {percent(published)} | {percent(found, 2)} |"
 
 
 def _false_reverts(releases: int, random: np.random.Generator) -> Iterator[str]:
@@ -79,7 +83,7 @@ def _false_reverts(releases: int, random: np.random.Generator) -> Iterator[str]:
     }
     for name, scenario in kinds.items():
         for found in run(scenario, _rules(), releases, random):
-            yield f"| {name} | {found.rule} | {found.share:.2%} | {_interval(found)} |"
+            yield f"| {name} | {found.rule} | {percent(found.share, 2)} | {_interval(found)} |"
 
 
 def _rules() -> list[Rule]:
@@ -104,7 +108,7 @@ def _detection(releases: int, random: np.random.Generator) -> Iterator[str]:
         took = found.canary_requests
         assert took is not None
         yield (
-            f"| {base:.1%} -> {bad:.1%} | about {expected:,} | {took.p50:,.0f} | "
+            f"| {percent(base)} -> {percent(bad)} | about {expected:,} | {took.p50:,.0f} | "
             f"{took.p10:,.0f}, {took.p90:,.0f} |"
         )
 
@@ -116,11 +120,11 @@ def _small_bases(releases: int, random: np.random.Generator) -> Iterator[str]:
         scenario = replace(HEALTHY, customers=customers, effect=2.0)
         (found,) = run(scenario, [HarmRule()], releases, random)
         hurt = "-" if found.hurt is None else f"{found.hurt.p50:,.0f}"
-        yield f"| {customers:,} | {found.share:.1%} | {_interval(found)} | {hurt} |"
+        yield f"| {customers:,} | {percent(found.share, 2)} | {_interval(found)} | {hurt} |"
 
 
 def _interval(found: Result) -> str:
-    return f"{found.low:.2%} to {found.high:.2%}"
+    return f"{percent(found.low, 2)} to {percent(found.high, 2)}"
 
 
 if __name__ == "__main__":

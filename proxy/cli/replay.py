@@ -60,7 +60,7 @@ def replay(
     \b
     Examples:
       pointsman replay .pointsman/evidence/credit-risk
-      pointsman replay .pointsman/evidence/credit-risk --guardrails stricter.yaml
+      pointsman replay .pointsman/evidence/credit-risk --guardrails looser.yaml
       pointsman replay 0000000012.jsonl -m credit-risk --plot replayed.svg
     """
     if guardrails is not None and model is not None:
@@ -125,7 +125,7 @@ def _begin(found: list[Replay], header: Header, rules: Guardrails, new: bool) ->
         found.append(Replay(trial, header.from_line))
     running = found[-1]
     missing = header.from_line != running.first_line + running.lines
-    if header.snapshot is not None and (new or missing):
+    if header.snapshot is not None and (missing or (new and header.from_line)):
         running.trial = _restored(rules, header.snapshot)
     elif running.trial.guardrails != rules:
         running.trial = Trial.restore(rules, running.trial.snapshot())
@@ -251,10 +251,12 @@ def _charts(found: Replayed) -> Iterator[Chart]:
     from proxy.report import Axis, Bound, Chart, Line
 
     bounds = {it.check: it.numbers.get("needed", 0.0) for it in found.findings}
+    moved = {it: path for it, path in found.paths.items() if len({e for _, e in path}) > 1}
+    paths = moved or found.paths  # what never moved tells nothing beside what did
     for needed in dict.fromkeys(bounds.values()):
         lines = tuple(
-            Line(check, path, steps=True)
-            for check, path in found.paths.items()
+            Line(check, (*path, (found.seconds, path[-1][1])), steps=True)
+            for check, path in paths.items()
             if bounds.get(check) == needed
         )
         if lines:
