@@ -50,17 +50,6 @@ class Rates(NamedTuple):
     def of(self, guardrail: str) -> float | None:
         return self.own.get(guardrail, self.every)
 
-    def fits(self, rules: Sequence[Guardrail]) -> None:
-        """Usage error for a guardrail that there is not."""
-        names = [rule.name for rule in rules]
-        for name in self.own:
-            if name not in names:
-                there = ", ".join(names) or "none"
-                raise typer.BadParameter(
-                    f"{name!r} is no guardrail with a rate; there are: {there}",
-                    param_hint="--base-rate",
-                )
-
 
 def rates(values: Sequence[str]) -> Rates:
     every: float | None = None
@@ -125,9 +114,22 @@ def seconds(text: str, option: str) -> float:
     return length
 
 
-def with_rates(guardrails: Guardrails) -> list[Guardrail]:
-    """Those that compare how many customers have the event at all."""
-    return [rule for rule in guardrails.rules if rule.measure == "rate"]
+def with_rates(guardrails: Guardrails, wanted: Rates, whose: str) -> list[Guardrail]:
+    """Those that compare how many customers have the event at all.
+
+    Raises OperationRefused when there is none, a usage error when ``wanted`` names another.
+    """
+    found = [rule for rule in guardrails.rules if rule.measure == "rate"]
+    if not found:
+        raise OperationRefused(f"{whose} has no guardrail with a rate")
+    names = [rule.name for rule in found]
+    for name in wanted.own:
+        if name not in names:
+            raise typer.BadParameter(
+                f"{name!r} is no guardrail with a rate; there are: {', '.join(names)}",
+                param_hint="--base-rate",
+            )
+    return found
 
 
 class Bar:

@@ -45,38 +45,41 @@ class Known(NamedTuple):
     notes: list[str]
 
 
+CustomersPerHour = Annotated[
+    float | None,
+    typer.Option(
+        "--customers-per-hour",
+        help="Different customers within an hour; the running desk's when left out.",
+        metavar="NUMBER",
+        min=0.001,
+        show_default=False,
+    ),
+]
+Customers = Annotated[
+    float | None,
+    typer.Option(
+        "--customers",
+        help="How many customers there are in all; left out, new ones keep coming.",
+        metavar="NUMBER",
+        min=1,
+        show_default=False,
+    ),
+]
+Bake = Annotated[
+    str,
+    typer.Option(
+        "--bake", help="How long each step lasts when --step is left out.", metavar="DURATION"
+    ),
+]
+
+
 def plan(
     model: Model,
-    customers_per_hour: Annotated[
-        float | None,
-        typer.Option(
-            "--customers-per-hour",
-            help="Different customers within an hour; the running desk's when left out.",
-            metavar="NUMBER",
-            min=0.001,
-            show_default=False,
-        ),
-    ] = None,
-    customers: Annotated[
-        float | None,
-        typer.Option(
-            "--customers",
-            help="How many customers there are in all; left out, new ones keep coming.",
-            metavar="NUMBER",
-            min=1,
-            show_default=False,
-        ),
-    ] = None,
+    customers_per_hour: CustomersPerHour = None,
+    customers: Customers = None,
     base_rate: BaseRates = [],  # noqa: B006 - typer copies it
     step: Steps = [],  # noqa: B006
-    bake: Annotated[
-        str,
-        typer.Option(
-            "--bake",
-            help="How long each step lasts when --step is left out.",
-            metavar="DURATION",
-        ),
-    ] = "24h",
+    bake: Bake = "24h",
     seed: Seed = 1,
     config: Config = DEFAULT_CONFIG,
     admin: Admin = None,
@@ -100,11 +103,8 @@ def plan(
     from proxy.judge.power import Traffic, warnings
 
     guardrails = judged(config, model).guardrails
-    rules = with_rates(guardrails)
     given = rates(base_rate)
-    given.fits(rules)
-    if not rules:
-        raise OperationRefused(f"{config}: {model} has no guardrail with a rate to plan for")
+    rules = with_rates(guardrails, given, f"{config}: {model}")
     seconds(bake, "--bake")
     wanted = steps(step or [f"{share}:{bake}" for share in SHARES])
     if customers_per_hour is not None and all(given.of(rule.name) for rule in rules):
@@ -207,7 +207,7 @@ def _outlooks(
     from proxy.judge.power import PARTS, outlook
 
     random = np.random.default_rng(seed)
-    rules = [rule for rule in with_rates(guardrails) if rule.name in known.rates]
+    rules = [rule for rule in guardrails.rules if rule.name in known.rates]
     with bar("planning", len(rules) * (PARTS + len(wanted))) as progress:
         return [
             outlook(traffic, wanted, rule, known.rates[rule.name], guardrails, random, progress.on)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -24,7 +24,6 @@ from proxy.cli.judged import (
     write_plot,
 )
 from proxy.cli.options import DEFAULT_CONFIG, Config, Json, print_json
-from proxy.errors import OperationRefused
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -51,63 +50,66 @@ class Simulated(NamedTuple):
     detected: tuple[Result, ...]
 
 
+Effect = Annotated[
+    float, typer.Option("--effect", help="The harmful canary's rate over stable's.", min=0.0)
+]
+Customers = Annotated[
+    int,
+    typer.Option("--customers", help="Different customers; 0: every request is another's.", min=0),
+]
+Requests = Annotated[
+    float,
+    typer.Option("--requests-per-second", help="Of all customers together.", metavar="NUMBER"),
+]
+ActivityWord = Annotated[
+    str,
+    typer.Option(
+        "--activity",
+        help="How requests spread over customers: even, log-normal or pareto.",
+        metavar="WORD",
+    ),
+]
+Spread = Annotated[
+    float,
+    typer.Option("--spread", help="Sigma of log-normal, or shape of pareto.", metavar="NUMBER"),
+]
+Failures = Annotated[
+    int,
+    typer.Option("--failures", help="Failed requests in a row whenever a customer fails.", min=1),
+]
+Drift = Annotated[
+    float,
+    typer.Option(
+        "--drift", help="The base rate at the end over that at the beginning.", metavar="NUMBER"
+    ),
+]
+Tick = Annotated[str, typer.Option("--tick", help="Time between two looks.", metavar="DURATION")]
+Releases = Annotated[
+    int, typer.Option("--releases", help="How many of each kind.", min=1, max=1_000_000)
+]
+Exact = Annotated[
+    bool,
+    typer.Option(
+        "--exact", help="Tell every single failure to the real judge: the same, but slower."
+    ),
+]
+
+
 def simulate(
     model: OptionalModel = None,
     base_rate: BaseRates = [],  # noqa: B006 - typer copies it
-    effect: Annotated[
-        float,
-        typer.Option("--effect", help="The harmful canary's rate over stable's.", min=0.0),
-    ] = 2.0,
-    customers: Annotated[
-        int,
-        typer.Option(
-            "--customers", help="Different customers; 0: every request is another's.", min=0
-        ),
-    ] = 10_000,
-    requests: Annotated[
-        float,
-        typer.Option("--requests-per-second", help="Of all customers together.", metavar="NUMBER"),
-    ] = 20.0,
-    activity: Annotated[
-        str,
-        typer.Option(
-            "--activity",
-            help="How requests spread over customers: even, log-normal or pareto.",
-            metavar="WORD",
-        ),
-    ] = "log-normal",
-    spread: Annotated[
-        float,
-        typer.Option("--spread", help="Sigma of log-normal, or shape of pareto.", metavar="NUMBER"),
-    ] = 1.5,
-    failures: Annotated[
-        int,
-        typer.Option(
-            "--failures", help="Failed requests in a row whenever a customer fails.", min=1
-        ),
-    ] = 5,
-    drift: Annotated[
-        float,
-        typer.Option(
-            "--drift",
-            help="The base rate at the end over that at the beginning.",
-            metavar="NUMBER",
-        ),
-    ] = 1.0,
+    effect: Effect = 2.0,
+    customers: Customers = 10_000,
+    requests: Requests = 20.0,
+    activity: ActivityWord = "log-normal",
+    spread: Spread = 1.5,
+    failures: Failures = 5,
+    drift: Drift = 1.0,
     step: Steps = [],  # noqa: B006
-    tick: Annotated[
-        str, typer.Option("--tick", help="Time between two looks.", metavar="DURATION")
-    ] = "10s",
-    releases: Annotated[
-        int, typer.Option("--releases", help="How many of each kind.", min=1, max=1_000_000)
-    ] = 2000,
+    tick: Tick = "10s",
+    releases: Releases = 2000,
     seed: Seed = 1,
-    exact: Annotated[
-        bool,
-        typer.Option(
-            "--exact", help="Tell every single failure to the real judge: the same, but slower."
-        ),
-    ] = False,
+    exact: Exact = False,
     plot: Plot = None,
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
@@ -126,37 +128,24 @@ def simulate(
       pointsman simulate -m credit-risk --step 1:2h --step 5:6h --plot simulated.svg
       pointsman simulate --releases 500 --seed 7 --json
     """
-    from proxy.judge.scenario import Scenario
-
-    wanted = rates(base_rate)
     guardrails, thresholds, percent = _asked(config, model)
-    rules = with_rates(guardrails)
-    wanted.fits(rules)
-    if not rules:
-        raise OperationRefused(f"{config}: {model} has no guardrail with a rate to simulate")
-    length = step or [f"{_SHARE if percent is None else percent:g}:{_LENGTH}"]
-    try:
-        plain = Scenario(
-            effect=effect,
-            customers=customers or None,
-            requests_per_second=requests,
-            activity=activity,  # type: ignore[arg-type]  # the Scenario says what is allowed
-            spread=spread,
-            failures=failures,
-            drift=drift,
-            steps=steps(length),
-            tick=seconds(tick, "--tick"),
-        )
-        scenarios = [(rule, _scenario(plain, rule, wanted)) for rule in rules]
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    wanted = rates(base_rate)
+    rules = with_rates(guardrails, wanted, f"{config}: {model}")
+    world = {
+        "effect": effect,
+        "customers": customers or None,
+        "requests_per_second": requests,
+        "activity": activity,
+        "spread": spread,
+        "failures": failures,
+        "drift": drift,
+        "steps": steps(step or [f"{_SHARE if percent is None else percent:g}:{_LENGTH}"]),
+        "tick": seconds(tick, "--tick"),
+    }
+    scenarios = [(rule, _scenario(world, rule, wanted)) for rule in rules]
     found = _simulated(scenarios, guardrails, thresholds, releases, seed, exact)
     if plot is not None:
-        from proxy.report import draw
-
-        title = f"{releases:,} healthy and {releases:,} harmful releases, each looked at every tick"
-        charts = [chart for one in found for chart in _charts(one)]
-        write_plot(plot, draw(charts, title, _described(found)))
+        _draw(found, releases, plot)
     if as_json:
         print_json(_document(found, guardrails.alpha, seed))
     else:
@@ -175,15 +164,18 @@ def _asked(config: Path, model: str | None) -> tuple[Guardrails, Thresholds, flo
     return guardrails.DEFAULT, policy.DEFAULT, None
 
 
-def _scenario(plain: Scenario, rule: Guardrail, wanted: Rates) -> Scenario:
-    """Where less is harm, a harmful effect of 2 is half.  Raises ValueError."""
-    from msgspec.structs import asdict
+def _scenario(world: Mapping[str, Any], rule: Guardrail, wanted: Rates) -> Scenario:
+    """Where less is harm, a harmful effect of 2 is half.  Usage error for what cannot be."""
+    from proxy.judge.scenario import Scenario
 
-    effect = plain.effect
+    effect = world["effect"]
     if rule.direction == "decrease" and effect > 1.0:
         effect = 1.0 / effect
     changed = {"base_rate": wanted.of(rule.name) or _BASE_RATE, "effect": effect}
-    return type(plain)(**(asdict(plain) | changed))
+    try:
+        return Scenario(**{**world, **changed})
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _simulated(
@@ -310,6 +302,14 @@ def _median(found: Quantiles | None, say: Any) -> str:
 
 def _count(value: float) -> str:
     return f"{value:,.0f}"
+
+
+def _draw(found: list[Simulated], releases: int, path: Path) -> None:
+    from proxy.report import draw
+
+    title = f"{releases:,} healthy and {releases:,} harmful releases, each looked at every tick"
+    charts = [chart for one in found for chart in _charts(one)]
+    write_plot(path, draw(charts, title, _described(found)))
 
 
 def _charts(one: Simulated) -> Iterator[Chart]:

@@ -26,7 +26,7 @@ HOUR: Final = 3600.0
 POWER: Final = 0.8  # the usual one: four of five such releases are found out
 _LOOKS: Final = 60  # in each step; more find hardly sooner
 _RELEASES: Final = 400
-_HEALTHY: Final = 2000  # a false revert is rare, so it takes more releases to see its share
+_HEALTHY: Final = 1200  # a false revert is rare, so it takes more releases to see its share
 _LONGEST: Final = 90 * 24 * HOUR  # nobody bakes longer
 _FACTORS: Final = tuple(float(it) for it in np.geomspace(1.1, 30.0, 12))
 

@@ -53,7 +53,7 @@ def peeking_exactly(looks: int, bound: float, points: int = 801) -> float:
 def test_peeking_as_published(looks):
     exact = peeking_exactly(looks, stats.norm.ppf(0.975))
     assert exact == pytest.approx(ARMITAGE[looks], abs=0.0006)
-    replications = 200_000
+    replications = 100_000
     found = peeking(looks, replications, np.random.default_rng(looks))
     assert abs(found - exact) < 4 * math.sqrt(exact * (1 - exact) / replications)
 
