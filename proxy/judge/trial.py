@@ -51,8 +51,15 @@ class _Watched(NamedTuple):
     """A guardrail with all that is judged by it."""
 
     rule: Guardrail
-    rates: tuple[RateSeries, ...]  # the first is for everyone
+    rates: dict[str, RateSeries]  # by segment, "" for everyone
     mean: MeanSeries | None
+
+    def series(self, it: Observation) -> Iterator[RateSeries]:
+        """Who counts an event of the rule's."""
+        yield self.rates[""]
+        for segment in it.segments:
+            if (part := self.rates.get(segment)) is not None:
+                yield part
 
     def takes(self, it: Observation) -> bool:
         """Whether this is an event of the rule's.  The value 0 says that there was none."""
@@ -120,9 +127,9 @@ class Trial:
 
     def _watch(self, rule: Guardrail) -> _Watched:
         if rule.measure == "mean":
-            return _Watched(rule, (), MeanSeries(rule, self._who, self._bar))
-        rates = tuple(RateSeries(rule, it, self._who, self._bar) for it in ("", *segments(rule)))
-        for series in rates:
+            return _Watched(rule, {}, MeanSeries(rule, self._who, self._bar))
+        rates = {it: RateSeries(rule, it, self._who, self._bar) for it in ("", *segments(rule))}
+        for series in rates.values():
             self._counted.begin(series.check)
         return _Watched(rule, rates, None)
 
@@ -192,9 +199,7 @@ class Trial:
         drawn: int | None,
         touched: dict[int, RateSeries],
     ) -> None:
-        for series in watched.rates:
-            if series.segment and series.segment not in it.segments:
-                continue
+        for series in watched.series(it):
             if drawn is None or self._counted.first(series.check, drawn):
                 series.count(it.share, it.arm is _CANARY, drawn is not None)
                 touched[id(series)] = series
@@ -231,7 +236,7 @@ class Trial:
         self, wanted: Callable[[RateSeries | MeanSeries | Arrivals], bool] = lambda _: True
     ) -> Iterator[Finding]:
         for watched in self._watched:
-            for series in watched.rates:
+            for series in watched.rates.values():
                 if wanted(series):
                     yield series.finding(self._sizes(series.segment), self.share)
             if watched.mean is not None and wanted(watched.mean):
@@ -261,7 +266,7 @@ class Trial:
 
     def snapshot(self) -> bytes:
         """All there is, for ``restore``."""
-        rates = [series for it in self._watched for series in it.rates]
+        rates = [series for it in self._watched for series in it.rates.values()]
         means = [it.mean for it in self._watched if it.mean is not None]
         census = self._census
         return encode(
@@ -334,7 +339,7 @@ class Trial:
         means = {it.check: it for it in kept.means}
         for watched in self._watched:
             same = before.get(watched.rule.name) == _the_rule(watched.rule)
-            for series in watched.rates:
+            for series in watched.rates.values():
                 self._take_back_rate(series, rates.get(series.check) if same else None)
             if watched.mean is not None:
                 watched.mean.take_back(means.get(watched.mean.check) if same else None)
