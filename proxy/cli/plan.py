@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from proxy.cli.client import path
-from proxy.cli.judged import (
+from proxy.cli.options import DEFAULT_CONFIG, Admin, Config, Json, Model, client, print_json
+from proxy.cli.shared import (
     BaseRates,
     Rates,
     Seed,
@@ -21,7 +22,6 @@ from proxy.cli.judged import (
     steps,
     with_rates,
 )
-from proxy.cli.options import DEFAULT_CONFIG, Admin, Config, Json, Model, client, print_json
 from proxy.errors import OperationRefused
 
 if TYPE_CHECKING:

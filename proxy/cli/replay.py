@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli.judged import OptionalModel, Plot, bar, judged, write_plot
 from proxy.cli.options import DEFAULT_CONFIG, Config, Json, print_json
+from proxy.cli.shared import OptionalModel, Plot, bar, judged, write_plot
 from proxy.errors import ReplayError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from proxy.cli.judged import (
+from proxy.cli.options import DEFAULT_CONFIG, Config, Json, print_json
+from proxy.cli.shared import (
     BaseRates,
     OptionalModel,
     Plot,
@@ -23,7 +24,6 @@ from proxy.cli.judged import (
     with_rates,
     write_plot,
 )
-from proxy.cli.options import DEFAULT_CONFIG, Config, Json, print_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
