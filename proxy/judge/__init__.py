@@ -8,11 +8,11 @@ pass and never a failure.
     breakers    plain bounds on the last seconds, each with its finding
     evidence    what the statistical judge is shown
     guardrails  what a canary must not do more often, or less well, than stable
+    recovery    whether stable is well again after a revert
     trial       the running state for one canary: evidence in, findings out (read this first)
     rates, means, arrivals      one guardrail, or the shares, judged and put in words
     counting, census, totals    whose event counts, who came, what each was worth; all bounded
     sequential, sample_ratio, mixtures, confidence, multiplicity    the statistics, by themselves
-    recovery    whether stable is well again after a revert
     verdict     several findings, one verdict
     replay      recorded evidence through a trial once more
 

@@ -9,13 +9,16 @@ import hashlib
 
 import msgspec
 
+from proxy.feedback import Policy
 from proxy.judge import Guardrails, Source, policy
 from proxy.judge.recovery import Validation
 from proxy.routing import plan
+from proxy.settings.feedback import policy as feedback_policy
 from proxy.settings.guardrails import compiled
 from proxy.settings.schema import Model, Settings
 from proxy.settings.serving import Version
 from proxy.settings.shadows import Headers, Shadow
+from proxy.settings.watching import watch_plan
 
 
 def compile_plan(settings: Settings, number: int = 0) -> plan.Plan:
@@ -71,7 +74,7 @@ def compile_model(settings: Settings, name: str) -> plan.ModelPlan:
         testers=plan.Testers(header=model.testers.header, secret=secret)
         if model.testers and secret
         else None,
-        watch=watched(model_guardrails(model)),
+        watch=watch_plan(name, model, watched(model_guardrails(model))),
     )
 
 
@@ -91,6 +94,14 @@ def split_salt(settings: Settings, model: str, canary: str) -> str:
 def thresholds(settings: Settings) -> dict[str, policy.Thresholds]:
     """What reverts the canary of each model; all empty where the file says ``off``."""
     return {name: _thresholds(model) for name, model in settings.models.items()}
+
+
+def feedback_policies(settings: Settings) -> dict[str, Policy]:
+    """What labels and signals bring about, of each model."""
+    return {
+        name: feedback_policy(model.labels, model.signals)
+        for name, model in settings.models.items()
+    }
 
 
 def guardrails_by_model(settings: Settings) -> dict[str, Guardrails]:

@@ -163,6 +163,10 @@ def all_off() -> Guardrails:
     return Guardrails.model_validate({"rules": {}, "sample_ratio": "off"})
 
 
+GuardrailsOrOff = Annotated[
+    Guardrails, OrOff("a mapping with alpha, sample_ratio, rules, or off", all_off)
+]
+
 #: dimension -> its declared values
 Dimensions = Mapping[str, tuple[str, ...]]
 

@@ -28,7 +28,7 @@ nothing.
 
 | type | written as |
 | --- | --- |
-| duration | `400us`, `250ms`, `3s`, `5m`, `1h`, or a number of seconds |
+| duration | `400us`, `250ms`, `3s`, `5m`, `1h`, `30d`, or a number of seconds |
 | size | `64KiB`, `1MiB`, `2GiB` (powers of 1024), or a number of bytes |
 | percent | a number from 0 to 100 in steps of 0.01, without a sign |
 | name | 1 to 63 letters, digits, `.`, `_` or `-`; a letter or digit first |

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from proxy.judge.recovery import Validation as Policy
-from proxy.settings.kinds import duration, real, whole
+from proxy.settings.kinds import OrOff, duration, real, whole
 from proxy.settings.serving import Part
 
 _DEFAULT: Final = Policy()
@@ -40,3 +40,8 @@ class Validation(Part):
         default=_DEFAULT.latency_tolerance,
         description="How much slower the quantiles 0.5 and 0.95 may be than before.",
     )
+
+
+ValidationOrOff = Annotated[
+    Validation | None, OrOff("a mapping with after, baseline and tolerances, or off")
+]

@@ -16,6 +16,10 @@
     orders      what operators may order, checked (pure)
     operators   carries their orders out, in turn
     record      the one writer of the history; nobody waits for the disk
+    feedback    what the world said later: kept, then shown to the judge
+    evident     an event of it as an observation, or why it is none (pure)
+    shares      the shares that a running canary had, and when
+    signals     downstream alarms, and what the operator wants of them
     workers     who there is
     view        fills in status.py, the document of /v1/status; trialview its judge's part
 
@@ -23,8 +27,9 @@ A revert is one swap in memory, published before anything is written.  A latched
 never a canary: planning.py is the only maker of published Plans.
 """
 
+from proxy.steering.feedback import Feedback
 from proxy.steering.loop import ReleaseDesk
 from proxy.steering.status import ModelStatus, Status
 from proxy.steering.totals import Totals
 
-__all__ = ["ModelStatus", "ReleaseDesk", "Status", "Totals"]
+__all__ = ["Feedback", "ModelStatus", "ReleaseDesk", "Status", "Totals"]

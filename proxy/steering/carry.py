@@ -90,6 +90,29 @@ class Carrying:
             canary.version, model.name, canary.percent, finding.check, finding.message,
         )  # fmt: skip
 
+    def unhold(self, model: str, version: str, reason: str, now: float, actor: str) -> None:
+        """What held the canary's share is over; other holds stay."""
+        hold = self._held.holds.get((model, version, reason))
+        if hold is None:
+            return
+        before = self._held.published().get(model)
+        self._held.unhold(model, version, [reason], None)
+        asked = self._held.asked(model)
+        self.record(
+            Entry(
+                event=Event.HOLD_CLEARED,
+                at=now,
+                actor=actor,
+                model=model,
+                version=version,
+                before={"reasons": [reason], "percent": hold.percent, "passed": False},
+                after=canary_words(asked if asked and asked.version == version else None),
+                message=f"{reason} does not hold version {version} any more",
+            )
+        )
+        if before is not None and asked is not None and before.percent < asked.percent:
+            self.publish(now)
+
     def _shifted(self, shift: Shift) -> None:
         self.record(
             Entry(

@@ -20,6 +20,7 @@ from proxy.judge.trial import Trial
 from proxy.measure import Report, Tally, requests
 from proxy.measure.tally import FAILURES, JUDGED
 from proxy.routing.plan import ModelPlan
+from proxy.steering.shares import Step, changes
 from proxy.store import EvidenceWriter, Head
 from proxy.terms import Arm, Finding, Incident, Newcomers
 
@@ -44,6 +45,7 @@ class Course(msgspec.Struct):
     findings: tuple[Finding, ...] = ()
     judged_at: float = -1.0
     recovered: bool = False
+    steps: list[Step] = []  # the shares before the restart, where it was taken up again
     observations: list[Observation] = msgspec.field(default_factory=list)
     requests: dict[str, list[int]] = msgspec.field(default_factory=dict)
     newcomers: list[Newcomers] = msgspec.field(default_factory=list)
@@ -138,6 +140,7 @@ class Trials:
         for line in found.lines:
             trial.add(line)
             course.dropped_in_all += line.dropped
+        course.steps = changes(Step(it.at, round(it.share * 100, 2)) for it in found.lines)
         log.info("trial of %s %s: taken up again, with %d lines of evidence since %.0f",
                  model.name, version, len(found.lines), began)  # fmt: skip
         return course

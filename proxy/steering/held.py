@@ -142,7 +142,7 @@ class Held:
     def hold_of(self, name: str) -> Hold | None:
         """The hold on the canary that a model is asked to have."""
         asked = self.asked(name)
-        return None if asked is None else self.holds.get((name, asked.version))
+        return None if asked is None else planning.bound_of(self.holds, name, asked.version)
 
     def model(self, name: str) -> ModelPlan | None:
         """What the file says of a model."""
@@ -170,13 +170,21 @@ class Held:
             self.stable_down.pop(latch.model, None)
 
     def hold(self, hold: Hold) -> None:
-        self.holds[hold.model, hold.version] = hold
+        self.holds[hold.model, hold.version, hold.reason] = hold
 
-    def unhold(self, model: str, version: str, at: float) -> None:
-        """A person cleared it; the check that asked for it does not hold this trial again."""
-        hold = self.holds.pop((model, version), None)
-        if hold is not None:
-            self.passed.setdefault((model, version), {})[hold.reason] = at
+    def reasons(self, model: str, version: str) -> list[str]:
+        """The checks that hold this version's share."""
+        return sorted(why for name, held, why in self.holds if (name, held) == (model, version))
+
+    def unhold(self, model: str, version: str, reasons: Iterable[str], at: float | None) -> None:
+        """Let go of these holds.
+
+        Where a person cleared them, ``at`` that time, these checks do not hold this trial again.
+        """
+        for reason in reasons:
+            self.holds.pop((model, version, reason), None)
+            if at is not None:
+                self.passed.setdefault((model, version), {})[reason] = at
 
     def has_passed(self, model: str, version: str, check: str, since: float) -> bool:
         """Whether a person cleared a hold by this check since the trial began."""
@@ -186,7 +194,7 @@ class Held:
         """A person cleared it; ``number`` is that of the Plan which will say so."""
         self.latches.pop((model, version), None)
         self.cleared[model, version] = number
-        self.holds.pop((model, version), None)
+        self.unhold(model, version, self.reasons(model, version), None)
         self.passed.pop((model, version), None)
 
     def unknown(self, latches: Iterable[Latch], plan_number: int) -> list[Latch]:

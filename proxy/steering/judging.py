@@ -64,14 +64,12 @@ class Judging:
             version = model.canary.version
             if (finding := tripped(course.findings)) is not None:
                 latches.append(latch_for(name, version, finding, now))
-            elif (name, version) not in held.holds:
-                open_ones = [
-                    it
-                    for it in course.findings
-                    if not held.has_passed(name, version, it.check, course.began)
-                ]
-                if (finding := holding(open_ones)) is not None:
-                    holds.append((model, finding))
+            holds += [
+                (model, it)
+                for it in holding(course.findings)
+                if (name, version, it.check) not in held.holds
+                and not held.has_passed(name, version, it.check, course.began)
+            ]
         return latches, holds
 
     def _ripe(self, now: float) -> set[str]:

@@ -23,6 +23,8 @@ from proxy.routing.plan import ModelPlan
 from proxy.steering.held import Held
 from proxy.terms import Arm
 
+#: The check that a hold is by, while a revert waits for stable.
+STABLE_DOWN: Final = "stable_down"
 #: Seconds of which the error rate is taken.
 LOOK_BACK: Final = 10.0
 #: So many requests in that time say that a version does not answer ...
@@ -82,15 +84,18 @@ def decide(
     ``model`` is as published, ``reason`` the check that tripped.  A person's order is never
     kept waiting.
     """
+    canary = model.canary
     stable = answering(held, model.name, model.stable, Arm.STABLE, now)
-    if not stable.down:
+    # A revert waited already, maybe of another desk: then it takes an answer, not only silence.
+    waited = canary is not None and (model.name, canary.version, STABLE_DOWN) in held.holds
+    if stable.up or not (stable.down or waited):
         return Step.REVERT, ""
     why = f"stable {model.stable} does not answer: {stable.why}"
     if last_resort(held, model) is not None:
         return Step.SHIFT, why
-    if not by_person and model.canary is not None and about_answering(held, model.name, reason):
-        canary = answering(held, model.name, model.canary.version, Arm.CANARY, now)
-        if canary.up:
+    if not by_person and canary is not None and about_answering(held, model.name, reason):
+        found = answering(held, model.name, canary.version, Arm.CANARY, now)
+        if found.up or (waited and not found.down):
             return Step.WAIT, why
     return Step.REVERT, why
 

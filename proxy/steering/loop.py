@@ -22,9 +22,9 @@ from proxy.routing.plan import Plan
 from proxy.settings import Settings
 from proxy.steering import orders, planning, trialview, view
 from proxy.steering.carry import Carrying
-from proxy.steering.evidence import Trials
+from proxy.steering.evidence import Course, Trials
 from proxy.steering.held import Held
-from proxy.steering.judging import AUTOMATIC, Judging
+from proxy.steering.judging import AUTOMATIC, Judging, latch_for
 from proxy.steering.operators import Operators
 from proxy.steering.record import Recorder
 from proxy.steering.reverting import Reverting
@@ -131,10 +131,9 @@ class ReleaseDesk:
         """What the judge has seen of the canary of ``model``, and what it makes of it."""
         return trialview.view(self._held, model)
 
-    def trials(self) -> Iterator[tuple[str, str, tuple[Finding, ...]]]:
-        """Model, canary and what its guardrails say, of each trial that runs."""
-        for name, course in self._trials.running():
-            yield name, course.version, course.findings
+    def trials(self) -> Iterator[tuple[str, Course]]:
+        """Each trial that runs, by its model; to be looked at."""
+        return self._trials.running()
 
     def validations(self) -> Iterator[tuple[str, ValidationStatus]]:
         """Model and its last validation, of each model that has one."""
@@ -210,6 +209,25 @@ class ReleaseDesk:
                 self._validating.count_kpi(model, it.name)
         if model in self._held.in_force:
             self._trials.observe(model, seen)
+
+    # ---- from what others say of a canary
+
+    def revert_by(self, model: str, version: str, finding: Finding) -> None:
+        """Take the canary out now, with the finding as the reason, and latch it."""
+        now = self._clock()
+        self._reverting.due([latch_for(model, version, finding, now)], now)
+
+    def hold_by(self, model: str, version: str, finding: Finding) -> None:
+        """The canary's share may not grow, for the finding's sake."""
+        found = self._held.in_force.get(model)
+        if found is None or found.canary is None or found.canary.version != version:
+            return
+        if (model, version, finding.check) not in self._held.holds:
+            self._carrying.hold(found, finding, self._clock(), AUTOMATIC)
+
+    def unhold_by(self, model: str, version: str, check: str) -> None:
+        """What ``hold_by`` did for this check's sake is taken back; others' holds stay."""
+        self._carrying.unhold(model, version, check, self._clock(), AUTOMATIC)
 
     def lost(self, worker: int) -> None:
         """A worker's channel is gone; what it counted stays."""

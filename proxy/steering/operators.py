@@ -128,7 +128,8 @@ class Operators:
             held, who = self._held, Who(actor, reason, self._clock())
             entry = orders.clear_hold(held, model, who)
             await self._write_first(entry)
-            self._apply(lambda: held.unhold(model, entry.version, entry.at))
+            reasons = (entry.before or {})["reasons"]
+            self._apply(lambda: held.unhold(model, entry.version, reasons, entry.at))
 
     async def _clear_shift(self, model: str, actor: str, reason: str) -> None:
         async with self._turn:

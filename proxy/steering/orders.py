@@ -85,7 +85,7 @@ def _may_be_share(percent: float) -> None:
 
 
 def _may_grow(held: Held, model: str, version: str, percent: float) -> None:
-    shift, hold = held.shifts.get(model), held.holds.get((model, version))
+    shift, hold = held.shifts.get(model), planning.bound_of(held.holds, model, version)
     if shift is not None:
         raise OperationRefused(
             f"everybody of {model} gets version {shift.version} ({shift.message}); allowed is a "
@@ -105,21 +105,22 @@ def clear_hold(held: Held, model: str, who: Who) -> Entry:
     Models that left the config are allowed.
     """
     asked = held.asked(model)
-    versions = sorted(version for name, version in held.holds if name == model)
+    versions = sorted({version for name, version, _ in held.holds if name == model})
     if not versions:
         raise OperationRefused(f"{model} is not held: its share may be raised already")
     version = asked.version if asked is not None and asked.version in versions else versions[0]
-    hold = held.holds[model, version]
+    reasons = held.reasons(model, version)
+    least = min(held.holds[model, version, reason].percent for reason in reasons)
     return Entry(
         event=Event.HOLD_CLEARED,
         at=who.at,
         actor=who.actor,
         model=model,
         version=version,
-        before={"reason": hold.reason, "at": hold.at, "percent": hold.percent},
+        before={"reasons": reasons, "percent": least},
         after=canary_words(asked if asked is not None and asked.version == version else None),
         reason=who.reason,
-        message=f"version {version} may grow above {hold.percent:g} % again",
+        message=f"version {version} may grow above {least:g} % again",
     )
 
 

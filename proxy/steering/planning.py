@@ -21,12 +21,16 @@ from proxy.terms import Latch
 Latches = Mapping[tuple[str, str], Latch]
 
 
+#: Holds by (model, version, reason).
+Holds = Mapping[tuple[str, str, str], Hold]
+
+
 class Orders(msgspec.Struct, frozen=True):
-    """What stands beside the file: by model, holds and latches by (model, version)."""
+    """What stands beside the file; overrides and shifts by model."""
 
     overrides: Mapping[str, Override] = {}
     latches: Latches = {}
-    holds: Mapping[tuple[str, str], Hold] = {}
+    holds: Holds = {}
     shifts: Mapping[str, Shift] = {}
 
 
@@ -54,14 +58,21 @@ def _ordered(model: ModelPlan, orders: Orders) -> ModelPlan:
     return shifted(bounded, orders.shifts.get(name))
 
 
-def held_back(model: ModelPlan, holds: Mapping[tuple[str, str], Hold]) -> ModelPlan:
+def held_back(model: ModelPlan, holds: Holds) -> ModelPlan:
     """The model with no larger share for its canary than it had when it was held."""
     canary = model.canary
-    if canary is None or (hold := holds.get((model.name, canary.version))) is None:
+    if canary is None or not holds:
         return model
-    if canary.percent <= hold.percent:
+    bound = bound_of(holds, model.name, canary.version)
+    if bound is None or canary.percent <= bound.percent:
         return model
-    return replace(model, canary=CanaryPlan(canary.version, hold.percent))
+    return replace(model, canary=CanaryPlan(canary.version, bound.percent))
+
+
+def bound_of(holds: Holds, model: str, version: str) -> Hold | None:
+    """The hold that allows the version least; None when it is not held."""
+    found = [it for (name, held, _), it in holds.items() if (name, held) == (model, version)]
+    return min(found, key=lambda it: (it.percent, it.at), default=None)
 
 
 def shifted(model: ModelPlan, shift: Shift | None) -> ModelPlan:

@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from proxy.routing.plan import ModelPlan
 from proxy.steering.carry import Carrying
 from proxy.steering.held import Held, StableDown
-from proxy.steering.lastgood import Step, answering, decide, last_resort
+from proxy.steering.lastgood import STABLE_DOWN, Step, answering, decide, last_resort
 from proxy.store import Shift
 from proxy.terms import Arm, Finding, Latch, Verdict
 
 log = logging.getLogger(__name__)
-
-#: The check that a hold is by, while a revert waits for stable.
-STABLE_DOWN = "stable_down"
 
 
 class Reverting:
@@ -97,7 +94,7 @@ class Reverting:
             f"because {why}, and the canary answers"
         )
         log.critical("%s: %s", model.name, message)
-        if (model.name, latch.version) not in held.holds:
+        if (model.name, latch.version, STABLE_DOWN) not in held.holds:
             finding = Finding(STABLE_DOWN, Verdict.FAIL, message, latch.numbers, "hold")
             self._carrying.hold(model, finding, now, latch.actor)
 

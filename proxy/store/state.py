@@ -68,9 +68,9 @@ class State(msgspec.Struct):
     cleared, so that a worker that slept through it cannot bring the latch back; ``files`` is
     the file's last known word on each model; ``reverts`` are the last hundred, oldest first.
 
-    ``holds`` by (model, version); ``passed`` says which checks a person cleared a hold of, and
-    when, so that the same evidence does not hold the share again.  By model: ``shifts``; the last
-    ``baselines`` entry, the revert that is being validated, the last validation.
+    ``holds`` by (model, version, reason); ``passed`` says which checks a person cleared a hold
+    of, and when, so that the same evidence does not hold the share again.  By model: ``shifts``;
+    the last ``baselines`` entry, the revert that is being validated, the last validation.
     """
 
     latches: dict[tuple[str, str], Latch] = msgspec.field(default_factory=dict)
@@ -78,7 +78,7 @@ class State(msgspec.Struct):
     overrides: dict[str, Override] = msgspec.field(default_factory=dict)
     files: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     reverts: list[Entry] = msgspec.field(default_factory=list)
-    holds: dict[tuple[str, str], Hold] = msgspec.field(default_factory=dict)
+    holds: dict[tuple[str, str, str], Hold] = msgspec.field(default_factory=dict)
     passed: dict[tuple[str, str], dict[str, float]] = msgspec.field(default_factory=dict)
     shifts: dict[str, Shift] = msgspec.field(default_factory=dict)
     baselines: dict[str, Entry] = msgspec.field(default_factory=dict)
@@ -160,8 +160,9 @@ def _latch(state: State, entry: Entry) -> None:
 def _unlatch(state: State, entry: Entry) -> None:
     key = (entry.model, entry.version)
     state.latches.pop(key, None)
-    state.holds.pop(key, None)
     state.passed.pop(key, None)
+    for held in [it for it in state.holds if it[:2] == key]:
+        del state.holds[held]
     state.cleared[key] = entry.plan
 
 
@@ -190,14 +191,15 @@ def _file(state: State, entry: Entry) -> None:
 
 
 def _hold(state: State, entry: Entry) -> None:
-    state.holds[entry.model, entry.version] = hold_of(entry)
+    state.holds[entry.model, entry.version, entry.reason] = hold_of(entry)
 
 
 def _without_hold(state: State, entry: Entry) -> None:
-    key = (entry.model, entry.version)
-    hold = state.holds.pop(key, None)
-    if hold is not None:
-        state.passed.setdefault(key, {})[hold.reason] = entry.at
+    before = entry.before or {}
+    for reason in before.get("reasons", []):
+        state.holds.pop((entry.model, entry.version, reason), None)
+        if before.get("passed", True):
+            state.passed.setdefault((entry.model, entry.version), {})[reason] = entry.at
 
 
 def _shift(state: State, entry: Entry) -> None:

@@ -46,6 +46,7 @@ def test_the_document_is_what_help_says() -> None:
         ["serve"],
         ["check"],
         ["explain"],
+        ["profile"],
         ["status"],
         ["split"],
         ["split", "set"],

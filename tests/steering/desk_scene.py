@@ -91,6 +91,7 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "history.jsonl"
+        self.evidence: Path | None = None  # no evidence files
         self.now = 1_700_000_000.0
         self.published: list[Plan] = []
         self.histories: list[History] = []
@@ -100,7 +101,9 @@ class Scene:
         """A desk that knows what the history file holds, and nothing else."""
         found = history or History(self.path)
         self.histories.append(found)
-        self.desk = ReleaseDesk(file or settings(), found, self.published.append, lambda: self.now)
+        self.desk = ReleaseDesk(
+            file or settings(), found, self.published.append, lambda: self.now, self.evidence
+        )
         return self.desk
 
     async def restart(self, file: Settings | None = None) -> ReleaseDesk:
