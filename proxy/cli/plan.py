@@ -243,8 +243,7 @@ def _told(
 ) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    from proxy.cli.board import YELLOW
-    from proxy.cli.show import plain, share
+    from proxy.cli.show import YELLOW, plain, share
 
     for warning in said:
         yield plain(warning, YELLOW)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -156,8 +155,7 @@ def _document(found: list[Replayed], notes: list[str]) -> Any:
 def _told(found: list[Replayed], notes: list[str]) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    from proxy.cli.board import YELLOW
-    from proxy.cli.show import duration, plain
+    from proxy.cli.show import YELLOW, clock, duration, plain
 
     for note in notes:
         yield plain(note, YELLOW)
@@ -165,7 +163,7 @@ def _told(found: list[Replayed], notes: list[str]) -> Iterator[RenderableType]:
         yield Text.assemble(
             plain(f"{it.model} {it.version}", "bold cyan"),
             plain(
-                f"  against {it.stable}, began {_clock(it.began)}, {it.lines:,} lines over "
+                f"  against {it.stable}, began {clock(it.began)}, {it.lines:,} lines over "
                 f"{duration(it.seconds)}"
             ),
         )
@@ -178,15 +176,14 @@ def _told(found: list[Replayed], notes: list[str]) -> Iterator[RenderableType]:
 
 
 def _table(found: Replayed) -> RenderableType:
-    from proxy.cli.board import RED
-    from proxy.cli.show import duration, plain, table
+    from proxy.cli.show import RED, clock, duration, plain, table
 
     right = ("after", "e-value", "canary", "stable")
     shown = table("after", "at", "check", "verdict", "e-value", "canary", "stable", right=right)
     for it in found.timeline:
         shown.add_row(
             duration(it.seconds),
-            _clock(it.at),
+            clock(it.at),
             plain(it.check),
             plain(_verdict(it), RED if it.verdict == "fail" else ""),
             _e_value(it.numbers),
@@ -205,8 +202,7 @@ def _verdict(moment: Moment) -> str:
 
 
 def _came_of_it(found: Replayed) -> Iterator[RenderableType]:
-    from proxy.cli.board import RED, YELLOW
-    from proxy.cli.show import duration, plain
+    from proxy.cli.show import RED, YELLOW, duration, plain
 
     for moment, what, style in ((found.reverted, "REVERTED", RED), (found.held, "HELD", YELLOW)):
         if moment is not None:
@@ -226,10 +222,6 @@ def _e_value(numbers: dict[str, float]) -> str:
 
 def _number(numbers: dict[str, float], name: str) -> str:
     return f"{numbers[name]:,.0f}" if name in numbers else "-"
-
-
-def _clock(at: float) -> str:
-    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _draw(found: list[Replayed], path: Path) -> None:
