@@ -286,6 +286,14 @@ def _table(found: Outlook) -> RenderableType:
             f"{it.canary_customers:,.0f}",
             "nothing" if it.detectable is None else f"{it.detectable:.2f} times",
             share(it.doubling),
-            "over 90 days" if it.doubling_seconds is None else duration(it.doubling_seconds),
+            "over 90 days" if it.doubling_seconds is None else _roughly(it.doubling_seconds),
         )
     return shown
+
+
+def _roughly(seconds: float) -> str:
+    """Two digits, for a median of a few hundred simulated releases has no more."""
+    for least, length, unit in ((172_800, 86_400, "days"), (3600, 3600, "h"), (60, 60, "min")):
+        if seconds >= least:
+            return f"{seconds / length:.2g} {unit}"
+    return f"{seconds:.2g} s"
