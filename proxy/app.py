@@ -15,7 +15,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,7 +33,6 @@ from proxy.routing.plan import Plan
 from proxy.settings import (
     Settings,
     compile_plan,
-    feedback_policies,
     load,
     needs_restart,
     parse,
@@ -46,14 +44,13 @@ from proxy.terms import Logged
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from proxy.steering import Feedback, ReleaseDesk
-    from proxy.store.ledger import Ledger
+    from proxy.steering import ReleaseDesk
+    from proxy.steering.beside import Beside
 
 log = logging.getLogger(__name__)
 
 HISTORY: Final = "history.jsonl"
 EVIDENCE: Final = "evidence"
-LEDGER: Final = "ledger.sqlite3"
 #: Seconds: a turn of the desk's loop; it tells workers and parent about every fifth one.
 TICK_EVERY: Final = 0.1
 BEAT_TICKS: Final = 5
@@ -143,8 +140,7 @@ class DeskHouse:
         self._drain = 0.0
         self._history: History | None = None
         self._desk: ReleaseDesk | None = None
-        self._feedback: Feedback | None = None
-        self._ledger: Ledger | None = None
+        self._beside: Beside | None = None
         self._admin: web.AppRunner | None = None
 
     # ---- start is a list
@@ -154,6 +150,7 @@ class DeskHouse:
         # Late: the parent shares this file and must not load all this.
         from proxy import admin
         from proxy.steering import ReleaseDesk
+        from proxy.steering.beside import Beside
 
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
         either: list[asyncio.Future[Any]] = [self._birth, self._over]
@@ -173,6 +170,8 @@ class DeskHouse:
             desk.reload_refused(refused)
         if self._settings.access_log is not None:
             self._access_log = AccessLog(self._settings.access_log.path)
+        self._beside = beside = Beside(desk, self._settings, self._hash_key)
+        beside.start()
         self._gather.serve(desk)
         self._keep(desk.plan)
         listening.listen(sock)
@@ -180,7 +179,7 @@ class DeskHouse:
             desk,
             host=self._settings.admin.host,
             reload=self.reload,
-            feedback_desk=self._open_feedback(desk),
+            feedback_desk=beside.feedback,
         )
         self._admin = await admin.serve(application, sock)
         self._control.send(m.Ready(os.getpid()))
@@ -189,24 +188,6 @@ class DeskHouse:
         gc.collect()
         gc.freeze()
         return True
-
-    def _open_feedback(self, desk: ReleaseDesk) -> Feedback:
-        """The ledger, and who shows the judge what comes out of it."""
-        from proxy.steering import Feedback
-        from proxy.store.ledger import Ledger
-
-        ledger = Ledger(
-            f"sqlite:///{self._settings.state_dir / LEDGER}",
-            lambda joined, kpis: feedback.deliver(joined, kpis),
-        )
-        policies = feedback_policies(self._settings)
-        feedback = Feedback(desk, ledger, self._hash_key, policies, desk.plan, time.time())
-        for model, course in desk.trials():
-            if course.recovered:
-                feedback.restore(model, course.version, course.began, course.steps)
-        self._feedback, self._ledger = feedback, ledger
-        ledger.start()
-        return feedback
 
     async def live(self) -> None:
         """Turn until told to stop; a chore that fails ends it, and is raised."""
@@ -225,8 +206,8 @@ class DeskHouse:
         await self._tasks.cancel()
         if self._admin is not None:
             await self._admin.cleanup()
-        if self._ledger is not None:
-            await self._ledger.close()
+        if self._beside is not None:
+            await self._beside.close()
         if self._desk is not None:
             await self._desk.close()
         if self._history is not None:
@@ -284,8 +265,8 @@ class DeskHouse:
         """To the workers first; then to the parent, for workers that are yet to be born."""
         self._gather.publish(plan)
         self._keep(plan)
-        if self._feedback is not None:
-            self._feedback.follow(plan, time.time())
+        if self._beside is not None:
+            self._beside.follow(plan)
 
     def _keep(self, plan: Plan) -> None:
         self._control.send(self._writer.kept(self._sealed(plan), self._config, self._drain))
@@ -360,9 +341,8 @@ class DeskHouse:
         before, self._config = self._config, content or self._config
         if self._desk.reload(settings):
             self._keep(self._desk.plan)
-            if self._feedback is not None:
-                policies = feedback_policies(settings)
-                self._feedback.use(policies, self._desk.plan, time.time())
+            if self._beside is not None:
+                self._beside.use(settings)
         else:
             self._config = before
 

@@ -29,7 +29,8 @@ KINDS: Final = {
     ".pq": "parquet",
 }
 STDIN: Final = "-"
-_ROWS: Final = 2_000
+_ROWS: Final = 2_000  # of one piece
+_CELLS: Final = 200_000  # of one piece, where a row is wide
 _LONGEST_LINE: Final = 16 * 1024 * 1024
 
 
@@ -92,6 +93,7 @@ class DataFile:
         lines = _Lines(file, self._refuse)
         reader = csv.reader(lines, delimiter=self._separator, strict=True)
         header = self._header(next(self._records(reader), None))
+        most = _rows(len(header))
         cells: list[list[str]] = []
         for record in self._records(reader):
             if len(record) != len(header):
@@ -100,7 +102,7 @@ class DataFile:
                     reader.line_num,
                 )
             cells.append(record)
-            if len(cells) == _ROWS:
+            if len(cells) == most:
                 yield self._piece(header, cells, lines.read)
                 cells = []
         yield self._piece(header, cells, lines.read)
@@ -147,6 +149,7 @@ class DataFile:
 
     def _json_lines(self, file: BinaryIO) -> Iterator[Piece]:
         records: list[dict[str, Any]] = []
+        cells = 0
         lines = _Lines(file, self._refuse)
         for line in lines:
             if not line.strip():
@@ -160,9 +163,10 @@ class DataFile:
                     f"found {type(record).__name__}; allowed is an object of columns", lines.number
                 )
             records.append(record)
-            if len(records) == _ROWS:
+            cells += len(record)
+            if len(records) == _ROWS or cells >= _CELLS:
                 yield self._flat(records, lines)
-                records = []
+                records, cells = [], 0
         yield self._flat(records, lines)
 
     def _flat(self, records: list[dict[str, Any]], lines: _Lines) -> Piece:
@@ -187,7 +191,7 @@ class DataFile:
             with ParquetFile(self.path) as file:
                 size, rows = self.size() or 0, max(1, file.metadata.num_rows)
                 done = 0
-                for batch in file.iter_batches(_ROWS):
+                for batch in file.iter_batches(_rows(len(file.schema_arrow.names))):
                     done += batch.num_rows
                     columns = {
                         name: [_plain(value) for value in values]
@@ -196,6 +200,10 @@ class DataFile:
                     yield Piece(batch.num_rows, columns, size * done // rows)
         except ArrowException as error:
             self._refuse(f"found no Parquet: {str(error)[:200]}")
+
+
+def _rows(columns: int) -> int:
+    return max(1, min(_ROWS, _CELLS // max(1, columns)))
 
 
 class _Lines:

@@ -1,7 +1,8 @@
 """Rules from a reference profile: the documented defaults, which explicit rules override.
 
 type      the column's own; ``integer`` is asked for only where the values are categories
-missing   allowed when any was missing in the training data
+missing   allowed when any was missing in the training data; its share is kept, and the
+          casebook says where more is missing now
 finite    asked for unless the training data itself had NaN or infinity
 range     from the least to the most, widened on both sides by ``slack`` of their distance;
           one that begins at or above 0 is not widened below it
@@ -42,6 +43,7 @@ def _rule(column: ColumnProfile, slack: float) -> ColumnRule:
     return ColumnRule(
         type="integer" if column.type == "integer" and coded else _TYPES.get(column.type),
         missing=column.missing > 0 or column.type == "empty",
+        missing_share=column.missing_share if column.missing else None,
         finite=column.not_finite == 0,
         low=low,
         high=high,

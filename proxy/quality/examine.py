@@ -65,6 +65,8 @@ class Examined(msgspec.Struct, frozen=True):
     bad_input: tuple[Broken, ...] = ()
     bad_output: tuple[Broken, ...] = ()
     unread: tuple[Unread, ...] = ()
+    rows: int = 0  # of inputs, that were checked
+    missing: dict[str, int] = {}  # rows without a value, of the columns that may be missing
 
 
 def examine(sample: Sample, rules: QualityRules | None, options: Options) -> Examined:
@@ -77,6 +79,7 @@ def examine(sample: Sample, rules: QualityRules | None, options: Options) -> Exa
     unread: list[Unread] = []
     bad_input: tuple[Broken, ...] = ()
     bad_output: tuple[Broken, ...] = ()
+    rows, missing = 0, dict[str, int]()
     if not sample.request_bytes:
         # A question about the model (GET .../ready), not a request to it.
         unread.append(Unread("request", "empty", "found no body"))
@@ -85,17 +88,21 @@ def examine(sample: Sample, rules: QualityRules | None, options: Options) -> Exa
         asked = _request(sample, options)
         if isinstance(asked, Unread):
             unread.append(asked)
+        else:
+            rows, missing = asked.rows, _missing(asked, rules)
         bad_input = _broken(asked, rules, inputs=True)
     problem = _no_answer(sample)
     if problem:
-        return Examined(_logged(sample, None, problem), bad_input, (), tuple(unread))
+        logged = _logged(sample, None, problem)
+        return Examined(logged, bad_input, (), tuple(unread), rows, missing)
     answered = _answer(sample, options)
     if isinstance(answered, Unread):
         unread.append(answered)
     if rules is not None:
         bad_output = _broken(answered, rules, inputs=False)
     value, problem = _predicted(answered, options.prediction)
-    return Examined(_logged(sample, value, problem), bad_input, bad_output, tuple(unread))
+    logged = _logged(sample, value, problem)
+    return Examined(logged, bad_input, bad_output, tuple(unread), rows, missing)
 
 
 def _request(sample: Sample, options: Options) -> Columns | Unread:
@@ -140,6 +147,18 @@ def _broken(read: Columns | Unread, rules: QualityRules, *, inputs: bool) -> tup
         return (Broken("unreadable", "", 0, f"{read.reason}: {read.text}"),)
     side = rules.inputs if inputs else rules.outputs
     return tuple(check(side, read, show=rules.show))
+
+
+def _missing(asked: Columns, rules: QualityRules) -> dict[str, int]:
+    """Where values are missing that may be: how often is for the casebook to tell."""
+    found: dict[str, int] = {}
+    for name, rule in rules.inputs.columns.items():
+        if rule.missing_share is not None:
+            values = asked.columns.get(name)
+            count = asked.rows if values is None else values.count(None)
+            if count:
+                found[name] = count
+    return found
 
 
 def _predicted(

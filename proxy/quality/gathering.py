@@ -29,6 +29,7 @@ _ROWS_PER_CATEGORY: Final = 10
 _LONGEST_CATEGORY: Final = 100
 _BINS: Final = 20
 _HIGHEST: Final = 64  # level of a row
+_LARGEST: Final = 1e150
 _QUANTILES: Final = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 
 
@@ -141,7 +142,10 @@ class _Column:
         self._most = max(self._most, max(numbers))
 
     def _keep(self, levels: list[int], numbers: list[float], room: int) -> None:
-        for level, number in zip(levels, numbers, strict=True):
+        if not self._level:
+            self._sample.extend(numbers)
+            self._levels.extend(levels)
+        for level, number in zip(levels, numbers, strict=True) if self._level else ():
             if level >= self._level:
                 self._sample.append(number)
                 self._levels.append(level)
@@ -209,8 +213,9 @@ class _Column:
 
 
 def _float(value: int | float) -> float:
+    """The number; infinity for one whose square would be infinite."""
     try:
-        return float(value)
+        return float(value) if abs(value) < _LARGEST else math.inf
     except OverflowError:  # a whole number of more than 308 digits
         return math.inf
 

@@ -29,7 +29,7 @@ class ColumnProfile(msgspec.Struct, frozen=True, omit_defaults=True):
     count: int
     missing: int
     role: Role = "input"
-    not_finite: int = 0  # NaN and infinity, part of ``count``
+    not_finite: int = 0  # NaN, infinity and what is beyond 1e150; part of ``count``
     least: float | None = None
     most: float | None = None
     mean: float | None = None

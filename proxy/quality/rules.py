@@ -23,6 +23,7 @@ class ColumnRule(msgspec.Struct, frozen=True):
 
     type: ValueType | None = None  # a whole float counts as an integer; 0 and 1 as booleans
     missing: bool = False  # whether null, or no such column, is allowed
+    missing_share: float | None = None  # of the rows of the training data; None: not known
     finite: bool = True  # refuses NaN and infinity
     low: float | None = None
     high: float | None = None

@@ -114,6 +114,8 @@ def _rule(column: Column, base: ColumnRule) -> ColumnRule:
         changes["type"] = column.type
     if column.missing is not None:
         changes["missing"] = column.missing == "allowed"
+        if column.missing == "refused":
+            changes["missing_share"] = None
     if column.not_finite is not None:
         changes["finite"] = column.not_finite == "refused"
     if column.range is not None:

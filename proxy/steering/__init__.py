@@ -20,6 +20,8 @@
     evident     an event of it as an observation, or why it is none (pure)
     shares      the shares that a running canary had, and when
     signals     downstream alarms, and what the operator wants of them
+    samples     whole exchanges to predictions and broken rules, in a thread
+    beside      ledger, feedback and samples, opened and closed together
     workers     who there is
     view        fills in status.py, the document of /v1/status; trialview its judge's part
 

@@ -40,7 +40,7 @@ from proxy.steering.totals import Totals
 from proxy.steering.trialview import EvidenceView
 from proxy.steering.validating import Validating
 from proxy.store import Entry, Event, History, Hold, Shift
-from proxy.terms import Arm, Finding, Latch
+from proxy.terms import Arm, Finding, Latch, Sample
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,8 @@ class ReleaseDesk:
         )
         self._judging = Judging()
         self._refused: view.Refused | None = None
+        #: Takes the exchanges that workers kept whole; never waits.
+        self.sampled: Callable[[Sequence[Sample]], None] = _nobody
         stale = self._drop_stale(now)
         if stale:
             self._held.advance(now)
@@ -197,6 +199,8 @@ class ReleaseDesk:
         held.fresh |= held.observed.add(worker, kept, known, now)
         held.trials.report(report, kept)
         self._validating.counted(kept, now)
+        if report.samples:
+            self.sampled(report.samples)
 
     def observe(self, model: str, seen: Sequence[Observation]) -> None:
         """What was seen elsewhere than by the workers: quality, KPI events, labels, signals.
@@ -354,6 +358,10 @@ class ReleaseDesk:
         for entry in dropped:
             log.warning("override of %s ended: %s", entry.model, entry.message)
             self._carrying.record(entry)
+
+
+def _nobody(_samples: Sequence[Sample]) -> None:
+    """Nothing is done with samples."""
 
 
 def _reverted_stables(plan: Plan, held: Held) -> list[str]:

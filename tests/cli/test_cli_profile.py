@@ -165,6 +165,14 @@ def test_what_cannot_be_done(run: Run, data: Path, tmp_path: Path, monkeypatch: 
     assert (result.exit_code, "pip install 'pointsman[parquet]'" in result.stderr) == (1, True)
 
 
+def test_wide_rows_come_in_smaller_pieces(run: Run, tmp_path: Path) -> None:
+    row = dict.fromkeys((f"c{at}" for at in range(1_200)), 1)
+    (tmp_path / "wide.jsonl").write_text(f"{json.dumps(row)}\n" * 900)
+    out = tmp_path / "p.json"
+    assert run("profile", tmp_path / "wide.jsonl", "--out", out).exit_code == 0
+    assert (read(out).rows, len(read(out).columns)) == (900, 1_200)
+
+
 def test_a_table_larger_than_a_piece_keeps_its_memory(tmp_path: Path) -> None:
     """Twenty times the rows in the same room: the process is not larger by what it read."""
     path = tmp_path / "long.csv"

@@ -251,6 +251,22 @@ def test_the_casebook_counts_and_keeps_a_few() -> None:
     assert (second.rule, second.exchanges) == ("unreadable", 1)
 
 
+@pytest.mark.parametrize(("one_in", "told"), [(20, False), (3, True)])
+def test_inputs_that_are_missing_more_often_than_in_training(one_in: int, told: bool) -> None:
+    rule = ColumnRule(missing=True, missing_share=0.05)
+    rules = QualityRules(SideRules({"age": rule, "amount": rule}))
+    book = Casebook()
+    for at in range(300):
+        value = None if at % one_in == 0 else 30
+        one = sample(body("inputs", "x", [1, 2], [value, 1.5]))
+        book.add(one, examine(one, rules, V2))
+    (version,) = book.status(rules.inputs)
+    assert (version.bad_input, [it.column for it in version.missing]) == (0, ["age"] * told)
+    if told:
+        assert version.missing[0].share == pytest.approx(1 / 3)
+        assert (version.missing[0].expected, version.missing[0].rows) == (0.05, 300)
+
+
 def test_the_casebook_is_bounded() -> None:
     book = Casebook()
     for at in range(200):
