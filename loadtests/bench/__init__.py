@@ -7,5 +7,6 @@ compared round by round, and told with its spread.  Nothing here passes or fails
 The rooms within, from the bottom: ``spread`` (statistics), ``reach`` (what is to be reached, as
 data), ``works`` (what a proxy is asked to do), ``peers`` (how each is told so), ``kernel`` and
 ``processes`` (what the kernel knows of them), ``generator`` and ``wrk`` (load), ``upstream`` (what
-stands behind), ``visits`` and ``rounds`` (the measuring), ``table``, ``chart`` and ``record``.
+stands behind), ``shadows`` (their stubs at work without a proxy), ``visits`` and ``rounds`` (the
+measuring), ``table``, ``chart`` and ``record``.
 """

@@ -52,7 +52,6 @@ class Judged:
 _SPLIT: Final = "CPU per request, split"
 _MIRROR: Final = "CPU per request, split and mirror, pairs kept"
 _MODEL: Final = f"{OURS}, one model"
-_ALONE: Final = f"{OURS}, no shadow"
 
 AIMS: Final = (
     Aim(_SPLIT, "split", "cpu_us", "envoy", 0.60, 0.50),
@@ -79,9 +78,9 @@ AIMS: Final = (
     Aim("the same, all 1,000 asked", "models-all", "cpu_us", _MODEL, 1.05, other_row="models"),
     Aim("CPU per request, new customers", alone.CUSTOMERS_ROW, "cpu_us", alone.FEW_LABEL, 1.05,
         ours=alone.MANY_LABEL),
-    Aim("caller's p99, shadow hangs", "shadows", "p99_us", _ALONE, 1.0,
+    Aim("caller's p99, shadow hangs", "shadows", "p99_us", f"{OURS}, hung stub alone", 1.0,
         ours=f"{OURS}, hung shadow", same=True),
-    Aim("caller's p99, shadow at a tenth", "shadows", "p99_us", _ALONE, 1.0,
+    Aim("caller's p99, shadow at a tenth", "shadows", "p99_us", f"{OURS}, slow stub alone", 1.0,
         ours=f"{OURS}, slow shadow", same=True),
 )  # fmt: skip
 

@@ -24,7 +24,8 @@ class Stubs:
 
     def of(self, work: Work) -> Upstreams:
         chosen = self._quick if work.behind is Behind.QUICK else self._rich
-        shadow = {Shadow.SLOW: self._slow, Shadow.HUNG: self._hung}.get(work.shadow, chosen.shadow)
+        kind = work.shadow if work.driven is Shadow.NONE else work.driven
+        shadow = {Shadow.SLOW: self._slow, Shadow.HUNG: self._hung}.get(kind, chosen.shadow)
         return Upstreams(chosen.stable, chosen.canary, shadow)
 
     def seen(self, work: Work) -> int:

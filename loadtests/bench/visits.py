@@ -21,7 +21,7 @@ import msgspec
 
 from demo.places import ROOT
 from demo.processes import free_ports
-from loadtests.bench import kernel, processes, wrk
+from loadtests.bench import kernel, processes, shadows, wrk
 from loadtests.bench.errors import BenchError
 from loadtests.bench.generator import Found, Spec
 from loadtests.bench.peers import Peer
@@ -216,5 +216,6 @@ def visit(contender: Contender, peer: Peer | None, place: Place) -> Iterator[Vis
         one = Visit(place, contender.work, port, child, peer)
         one.look()
         one.settle()
-        yield one
+        with shadows.driven(contender.work.driven, upstreams.shadow, folder, place.cores):
+            yield one
         child.must_run()

@@ -22,6 +22,8 @@ DOWNLOAD: Final = 4 * MIB
 CONNECTIONS: Final = 64
 OURS: Final = "pointsman"
 DIRECT: Final = "direct"
+#: Copies to one shadow that pointsman lets be under way at once, if not told otherwise.
+COPIES: Final = 64
 #: The path where a stub says how many requests it has had.
 SEEN: Final = "seen"
 
@@ -49,9 +51,13 @@ class Shadow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A 10 % split, and what else is asked for."""
+    """A 10 % split, and what else is asked for.
+
+    ``driven``: such a shadow's stub has its work to do, but not from the proxy (shadows.py).
+    """
 
     shadow: Shadow = Shadow.NONE
+    driven: Shadow = Shadow.NONE
     models: int = 1
     workers: int = 1
     behind: Behind = Behind.QUICK
@@ -172,13 +178,16 @@ GROUPS: Final = (
     ),
     Group(
         "shadows",
-        "A shadow that is slow, or hangs (callers at 3,000 requests/s)",
+        "A shadow that is slow, or hangs, beside its stub alone (callers at 3,000 requests/s)",
         (Measure("shadows", Kind.STEADY, "3,000 requests/s", HEADLINE_RATE),),
         _alone(
             no_shadow=Work(),
             shadow=Work(Shadow.WELL),
+            stub_alone=Work(driven=Shadow.WELL),
             slow_shadow=Work(Shadow.SLOW),
+            slow_stub_alone=Work(driven=Shadow.SLOW),
             hung_shadow=Work(Shadow.HUNG),
+            hung_stub_alone=Work(driven=Shadow.HUNG),
         ),
     ),
 )

@@ -31,6 +31,7 @@ KINDS: Final = {
 STDIN: Final = "-"
 _ROWS: Final = 2_000  # of one piece
 _CELLS: Final = 200_000  # of one piece, where a row is wide
+_RAGGED: Final = 20 * _CELLS  # with those that only other rows of the piece have
 _LONGEST_LINE: Final = 16 * 1024 * 1024
 
 
@@ -174,7 +175,7 @@ class DataFile:
         from proxy.payload.tables import from_rows
 
         try:
-            found = from_rows(records, "row")
+            found = from_rows(records, "row", most_cells=_RAGGED)
         except Unreadable as error:
             self._refuse(f"{error}, in the {len(records)} rows before", lines.number)
         return Piece(found.rows, found.columns if records else {}, lines.read)

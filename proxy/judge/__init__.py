@@ -14,6 +14,13 @@ pass and never a failure.
     counting, census, totals    whose event counts, who came, what each was worth; all bounded
     sequential, sample_ratio, mixtures, confidence, multiplicity    the statistics, by themselves
     verdict     several findings, one verdict
+    replay      recorded evidence through a trial once more
+
+Loaded by who needs them, never by this door, for they load numpy:
+
+    scenario, simulate   releases by chance: who asks, who fails
+    rivals, rehearsal    the harm test, a fixed bound and a z-test on them; the real trial on them
+    power                before the start: what will be found, and how soon
 """
 
 from __future__ import annotations

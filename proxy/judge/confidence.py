@@ -15,6 +15,9 @@ from proxy.judge.mixtures import GammaExponential
 #: Customers of the canary under which the normal approximation of a mean is not trusted.
 BURN_IN: Final = 100
 
+#: Sums of squares are wrong by less than this part of them.
+_ROUNDING: Final = 1e-10
+
 _Z_95: Final = 1.959963984540054
 
 
@@ -76,8 +79,10 @@ class Moments(NamedTuple):
 
     @property
     def variance(self) -> float:
-        """Of the units, with n as divisor; 0 where rounding would make it negative."""
-        return max(0.0, self.squares / self.n - self.mean**2)
+        """Of the units, with n as divisor; 0 where rounding leaves nothing of it to be known."""
+        square = self.squares / self.n
+        variance = square - self.mean**2
+        return variance if variance > _ROUNDING * square else 0.0
 
 
 def mean_difference(

@@ -86,5 +86,7 @@ def pack(draws: Iterable[int]) -> bytes:
 
 
 def unpack(packed: bytes) -> tuple[int, ...]:
-    """What ``pack`` packed; struct.error when it did not."""
+    """What ``pack`` packed; ValueError when it cannot have."""
+    if len(packed) % 8:
+        raise ValueError(f"{len(packed)} bytes of packed customers: must be 8 for each")
     return struct.unpack(f"<{len(packed) // 8}Q", packed)

@@ -11,8 +11,11 @@ import msgspec
 
 from proxy.payload.columns import Unreadable
 
-#: A body expands to no more than this many bytes.
-MOST: Final = 4 * 1024 * 1024
+#: A body expands to no more than this many bytes: sixteen times what is kept of one, so that a
+#: caller cannot keep the desk busy with a few compressed kilobytes.
+MOST: Final = 1024 * 1024
+#: A body holds no more values than this; what is kept of one that is not compressed fits.
+MOST_VALUES: Final = 65_536
 _MOST_ENCODINGS = 2
 _GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's window bits for each framing
 #: What Python's servers and TensorFlow Serving write where JSON has no word.
@@ -70,8 +73,15 @@ def _inflated(body: bytes, framing: int, most: int) -> tuple[bytes, bytes]:
     return part, stream.unused_data
 
 
+def must_be_few(values: int) -> None:
+    """Raises ``Unreadable`` for more values than a desk should look at for one exchange."""
+    if values > MOST_VALUES:
+        raise Unreadable("too_large", f"found {values} values; read are at most {MOST_VALUES}")
+
+
 def json_of(body: bytes) -> Any:
     """The JSON value of a body; NaN, Infinity and -Infinity are read as what they mean."""
+    must_be_few(body.count(b","))
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

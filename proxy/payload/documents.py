@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from proxy.payload.columns import Columns, Unreadable, Value, kind
-from proxy.payload.decoding import json_of, media_type
+from proxy.payload.decoding import json_of, media_type, must_be_few
 from proxy.payload.tables import from_columns, from_rows, from_split
 
 #: A number as it stands in a CSV file.  Python's float() takes 1_000 as well.
@@ -98,6 +98,7 @@ def _either(document: Any, fields: tuple[str, ...], names: Sequence[str]) -> Col
 
 def from_csv(body: bytes, names: Sequence[str], *, header: bool) -> Columns:
     """Cells as numbers where they are written so; an empty cell is a missing value."""
+    must_be_few(body.count(b",") + body.count(b"\n"))
     try:
         text = body.decode("utf-8-sig")
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]

@@ -12,11 +12,13 @@ from typing import Any, Final
 from proxy.payload.columns import Columns, Unreadable, Value, kind
 
 #: Ragged records may claim many more values than the body holds.
-MOST_CELLS: Final = 1_000_000
+MOST_CELLS: Final = 131_072
 DEEPEST: Final = 16
 
 
-def from_rows(rows: object, name: str, names: Sequence[str] = ()) -> Columns:
+def from_rows(
+    rows: object, name: str, names: Sequence[str] = (), *, most_cells: int = MOST_CELLS
+) -> Columns:
     """A list of records, of lists or of single values.
 
     Lists of as many values as there are ``names`` become columns of these names; all else that
@@ -25,7 +27,7 @@ def from_rows(rows: object, name: str, names: Sequence[str] = ()) -> Columns:
     if not isinstance(rows, list):
         raise Unreadable("schema", f"found {kind(rows)} as {name}; allowed is a list")
     if rows and all(isinstance(row, dict) and not _is_text(row) for row in rows):
-        return _from_records(rows)
+        return _from_records(rows, most_cells)
     if names and rows and all(isinstance(row, list) and len(row) == len(names) for row in rows):
         return Columns(
             len(rows),
@@ -65,13 +67,13 @@ def from_split(table: object) -> Columns:
     )
 
 
-def _from_records(rows: list[dict[str, Any]]) -> Columns:
+def _from_records(rows: list[dict[str, Any]], most_cells: int) -> Columns:
     if len(rows) == 1:
         flat = dict(_flat(rows[0], ""))
         return Columns(1, {name: [plain(value)] for name, value in flat.items()})
     records = [dict(_flat(row, "")) for row in rows]
     names = list(dict.fromkeys(name for record in records for name in record))
-    if len(names) * len(rows) > MOST_CELLS:
+    if len(names) * len(rows) > most_cells:
         raise Unreadable("too_large", f"found {len(names)} columns in {len(rows)} records")
     return Columns(len(rows), {it: _values([row.get(it) for row in records]) for it in names})
 

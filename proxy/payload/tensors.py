@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from proxy.payload import binary
 from proxy.payload.columns import Columns, Unreadable, Value, kind
-from proxy.payload.decoding import json_of, leading_json
+from proxy.payload.decoding import json_of, leading_json, must_be_few
 
 _MOST_DIMENSIONS: Final = 16
 _JSON_SPACE: Final = b" \t\r\n"
@@ -48,10 +48,12 @@ def read(
     if not isinstance(given, list):
         said = "an error" if "error" in document else f"{kind(given)} as {field}"
         raise Unreadable("schema", f"found {said}; allowed is a list of tensors")
-    tensors, left = [], tail
+    tensors, left, values = [], tail, 0
     for item in given:
         tensor, left = _tensor(item, left)
         tensors.append(tensor)
+        values += len(tensor.flat)
+        must_be_few(values)
     if left:
         raise Unreadable("schema", f"found {len(left)} bytes after the last tensor")
     return _columns(tensors, names)
@@ -102,6 +104,7 @@ def _tensor(item: object, tail: bytes) -> tuple[_Tensor, bytes]:
     if count == 0 and shape[0] != 0:
         # Else a few digits could ask for any number of empty rows.
         raise Unreadable("schema", "found a dimension of 0 that is not the first")
+    must_be_few(count)
     parameters = item.get("parameters")
     if isinstance(parameters, dict) and "shared_memory_region" in parameters:
         raise Unreadable("unsupported", "found a tensor in shared memory")

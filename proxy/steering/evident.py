@@ -58,12 +58,6 @@ def of_kpi(running: Running | None, kpi: Kpi, key: bytes, ended: float) -> Seen:
     return of_customer(running, key, kpi.customer, kpi.at, Source.KPI, kpi.name, kpi.value)
 
 
-def without_canary(kpi: Kpi) -> Observation:
-    """A KPI event while everybody gets stable: no evidence in a trial (``share`` 0), but what
-    stable's recovery after a revert is measured by."""
-    return Observation(Source.KPI, Arm.STABLE, 0.0, kpi.customer, kpi.at, kpi.name, kpi.value)
-
-
 def of_label(running: Running | None, policy: Policy, label: Label, made: Prediction) -> Seen:
     """A truth that met its prediction: the prediction knows the arm and the share."""
     if running is None:

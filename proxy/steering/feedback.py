@@ -19,14 +19,16 @@ from proxy.judge import Observation
 from proxy.routing.plan import Plan
 from proxy.steering import evident
 from proxy.steering.evident import Seen
-from proxy.steering.shares import Shares, Step
+from proxy.steering.shares import Running, Shares, Step
 from proxy.steering.signals import Consequences, Signals
 
 if TYPE_CHECKING:
     from proxy.store.ledger import Joined, Ledger, Taken  # half of the commands do without it
 
-#: Observations that the judge is shown before others have their turn on the loop.
+#: Observations that the judge is shown at once, and the seconds before the next ones: he takes
+#: some 2 us for each, all of them on his next tick.
 AT_ONCE: Final = 2_000
+PACE: Final = 0.02
 #: The kinds and results that ``taken`` counts.
 KINDS: Final = ("label", "kpi")
 UNREAD: Final = "unread"  # of what was rejected, nobody knows the kind
@@ -98,16 +100,17 @@ class Feedback:
 
         All or nothing: raises StateError when the ledger cannot commit.
         """
-        taken = await self._ledger.take([_event(item) for item in items]) if items else None
-        if faults:
-            self.taken[UNREAD, REJECTED] += faults
-        if taken is None:
+        if not items:
+            self._reject(faults)
             return Receipt()
-        self._count(items, taken)
-        keys = {it.event.event_id: it.key for it in items} if taken.kpis else {}
-        found, counts = await asyncio.to_thread(self._seen, taken.joined, taken.kpis, keys)
+        work = await asyncio.to_thread(_prepared, items)
+        taken = await self._ledger.take(work.events)
+        self._reject(faults)
+        self._count(work, taken)
+        trials = self._shares.all()
+        found, counts = await asyncio.to_thread(self._seen, taken.joined, taken.kpis, work.keys)
         self.evidence.update(counts)
-        await self._show(found)
+        await self._show(found, trials)
         self._delivered(taken.joined, taken.kpis)
         return Receipt(taken.accepted, taken.duplicates, taken.waiting)
 
@@ -125,10 +128,13 @@ class Feedback:
             self._desk.observe(model, observations)
         self._delivered(joined, kpis)
 
-    def _count(self, items: Sequence[Item], taken: Taken) -> None:
-        kpis = sum(isinstance(item.event, Kpi) for item in items)
+    def _reject(self, faults: int) -> None:
+        if faults:
+            self.taken[UNREAD, REJECTED] += faults
+
+    def _count(self, work: _Work, taken: Taken) -> None:
         fresh = {"kpi": len(taken.kpis), "label": taken.accepted - len(taken.kpis)}
-        for kind, n in (("label", len(items) - kpis), ("kpi", kpis)):
+        for kind, n in (("label", len(work.events) - work.kpis), ("kpi", work.kpis)):
             for result, count in ((ACCEPTED, fresh[kind]), (DUPLICATE, n - fresh[kind])):
                 if count:
                     self.taken[kind, result] += count
@@ -165,15 +171,34 @@ class Feedback:
             )
         return seen
 
-    async def _show(self, found: Mapping[str, Sequence[Observation]]) -> None:
+    async def _show(
+        self, found: Mapping[str, Sequence[Observation]], trials: Mapping[str, Running]
+    ) -> None:
+        """What was seen in one trial is never shown to the next one."""
         for model, observations in found.items():
             for start in range(0, len(observations), AT_ONCE):
-                self._desk.observe(model, observations[start : start + AT_ONCE])
-                await asyncio.sleep(0)
+                if start:
+                    await asyncio.sleep(PACE)
+                if self._shares.of(model) is trials.get(model):
+                    self._desk.observe(model, observations[start : start + AT_ONCE])
 
 
-def _event(item: Item) -> Label | Kpi:
-    event = item.event
-    if not isinstance(event, Label | Kpi):
-        raise TypeError(f"{type(event).__name__} is not kept in the ledger")
-    return event
+class _Work(msgspec.Struct):
+    """The events of one request, how many of them are of a KPI, and their customers' keys."""
+
+    events: list[Label | Kpi]
+    kpis: int
+    keys: dict[str, bytes]  # by event id
+
+
+def _prepared(items: Sequence[Item]) -> _Work:
+    work = _Work([], 0, {})
+    for item in items:
+        event = item.event
+        if isinstance(event, Kpi):
+            work.kpis += 1
+            work.keys.setdefault(event.event_id, item.key)
+        elif not isinstance(event, Label):
+            raise TypeError(f"{type(event).__name__} is not kept in the ledger")
+        work.events.append(event)
+    return work

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from proxy.routing import point, split_share, threshold
@@ -98,6 +98,10 @@ class Shares:
         if earlier and earlier[-1].percent == present.percent:
             present = earlier.pop()
         found.steps = [*earlier, present, *later][-MOST_STEPS:]
+
+    def all(self) -> Mapping[str, Running]:
+        """The canaries on trial by model, as of now: another plan makes another mapping."""
+        return self._running
 
     def of(self, model: str) -> Running | None:
         """The canary of ``model``, if one is on trial."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
@@ -80,7 +80,11 @@ class Reading(Iterator[Evidence]):
         self.header = self._headers[0]
         return line
 
-    def _all(self) -> Iterator[Evidence]:
+    def close(self) -> None:
+        """Let go of the file, for who does not read to the end."""
+        self._lines.close()
+
+    def _all(self) -> Generator[Evidence, None, None]:
         expected: _Expected | None = None
         for file in self._files:
             count = 0

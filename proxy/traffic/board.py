@@ -211,8 +211,7 @@ class ModelRoute:
             return self
         if self._safe is None:
             safe = _twin(self)
-            safe.canary = safe.watch = None
-            safe.slow = NEVER
+            safe.canary = None
             self._safe = safe
         return self._safe
 

@@ -40,8 +40,8 @@ class Census:
     """
 
     __slots__ = (
-        "_astir", "_bound", "_hashed", "_least_told", "_news", "least", "mask", "model", "percent",
-        "salt", "seen", "version",
+        "_astir", "_bound", "_hashed", "_news", "least", "mask", "model", "percent", "salt",
+        "seen", "version",
     )  # fmt: skip
 
     def __init__(
@@ -57,7 +57,7 @@ class Census:
         self.version = version
         self.salt = salt
         self.percent = 0.0
-        self.least = self.mask = self._least_told = 0
+        self.least = self.mask = 0
         self._hashed = hashed
         self._astir = astir
         self._bound = bound
@@ -86,12 +86,11 @@ class Census:
         self._news = list(self.seen)
         if self._news or self.least:
             self._astir[self] = None
-            self._least_told = 0
 
     def take(self, most: int) -> list[Newcomers]:
         """At most so many whom nobody was told of yet; ``untold`` says whether more are left.
 
-        A list without customers says that ``least`` has risen.
+        One without customers says that the sample has become thinner.  Asked only if ``astir``.
         """
         told, self._news = self._news[:most], self._news[most:]
         arms: dict[float, tuple[list[tuple[str, int]], list[tuple[str, int]]]] = {}
@@ -99,9 +98,8 @@ class Census:
             customer, percent = self.seen[point]
             of_share = arms.setdefault(percent, ([], []))
             of_share[point >= split.threshold(percent)].append((customer, level(point)))
-        if not arms and self.least != self._least_told:
+        if not arms:
             arms[self.percent] = ([], [])
-        self._least_told = self.least
         return [
             Newcomers(
                 self.model, self.version, percent / 100, self.least, tuple(canary), tuple(stable)

@@ -73,7 +73,7 @@ class Kept(Body):
     __slots__ = ("asked", "began", "head")
 
     def __init__(self, book: Pot, cap: int, began: int) -> None:
-        super().__init__(book, cap)
+        Body.__init__(self, book, cap)
         self.began = began
         self.head: AnswerHead | None = None
         self.asked: Asked | None = None  # the request, where both are a sample

@@ -312,4 +312,6 @@ def _request_ids(prefix: bytes) -> Iterator[bytes]:
     """Ids without end, in order: what is the same in 4,096 of them is written once."""
     ends = [b"%03x" % number for number in range(4096)]
     begins = (b"%b%09x" % (prefix, number) for number in itertools.count())
-    return itertools.chain.from_iterable(map(begin.__add__, ends) for begin in begins)
+    ids = itertools.chain.from_iterable(map(begin.__add__, ends) for begin in begins)
+    next(ids)  # the first request is number one
+    return ids

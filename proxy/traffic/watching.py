@@ -136,38 +136,36 @@ class Asked(Body):
     __slots__ = ("_evidence", "_fair")
 
     def __init__(self, book: EvidenceBook, cap: int, fair: bool) -> None:
-        super().__init__(book, cap)
+        Body.__init__(self, book, cap)
         self._evidence = book
         self._fair = fair
 
     def conclude(self, exchange: Exchange, live: Kept, outcome: str, now: int) -> None:
         """The exchange is over: hands the sample to the book."""
-        book = self._evidence
+        book, route, arm, cap = self._evidence, exchange.route, exchange.arm, self.cap
+        assert route is not None
+        assert arm is not None
         book.under_way -= 1
         if self.lost or live.lost or not exchange.complete:
             book.samples_dropped += 1
-        else:
-            book.sample(self._sample(exchange, live, outcome, now))
-
-    def _sample(self, exchange: Exchange, live: Kept, outcome: str, now: int) -> Sample:
-        route, arm = exchange.route, exchange.arm
-        assert route is not None
-        assert arm is not None
+            return
         version = route.stable.version if exchange.fallback else arm.version
         status = exchange.status if exchange.spoken else 0  # ours is no answer of theirs
         kind, encoding = exchange.head.content()
-        return Sample(
-            request_id=exchange.request_id.decode(),
-            model=route.name,
-            arm=arm.arm,
-            share=route.share.percent / 100 if route.canary is not None else 0.0,
-            drawn=self._fair and was_drawn(exchange),
-            customer=self._evidence.hashed(exchange.key) if exchange.known else "",
-            segments=exchange.segments,
-            at=time.time(),
-            request=self.start(self.cap),
-            request_bytes=self.size,
-            request_type=kind[:_TYPE_CHARS],
-            answer=live.half(version, outcome, status, now, self.cap),
-            request_encoding=encoding[:_TYPE_CHARS],
+        book.sample(
+            Sample(
+                exchange.request_id.decode(),
+                route.name,
+                arm.arm,
+                share=0.0 if route.canary is None else route.share.percent / 100,
+                drawn=self._fair and was_drawn(exchange),
+                customer=book.hashed(exchange.key) if exchange.known else "",
+                segments=exchange.segments,
+                at=time.time(),
+                request=self.start(cap),
+                request_bytes=self.size,
+                request_type=kind[:_TYPE_CHARS],
+                answer=live.half(version, outcome, status, now, cap),
+                request_encoding=encoding[:_TYPE_CHARS],
+            )
         )

@@ -68,6 +68,18 @@ async def test_good_ones_are_taken_and_bad_ones_are_told(door: World) -> None:
     ]
 
 
+async def test_no_customer_key_reaches_a_file(door: World) -> None:
+    """Promise 12: only its hash is kept."""
+    key = "a-customer-nobody-may-read"
+    window = {"request_id": None, "model": "credit-risk", "customer": key, "since": door.now - 9}
+    assert (await door.send([kpi(key), label(**window)]))[1]["accepted"] == 2
+    signal = {"source": "finance", "summary": "x", "customer": key}
+    assert (await door.send(signal, "/v1/signals"))[0] == 200
+    files = [it.read_bytes() for it in door.folder.rglob("*") if it.is_file()]
+    assert any(door.feedback.hashed(key.encode()).encode() in it for it in files)
+    assert not any(key.encode() in it for it in files)
+
+
 async def test_a_storm_of_repeats_is_taken_once(door: World) -> None:
     said = [label(), kpi("1", event_id="e")] * 50
     answers = await asyncio.gather(*(door.send(said) for _ in range(6)))

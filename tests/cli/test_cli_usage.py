@@ -55,6 +55,9 @@ def test_the_document_is_what_help_says() -> None:
         ["split", "clear-hold"],
         ["split", "clear-shift"],
         ["revert"],
+        ["plan"],
+        ["replay"],
+        ["simulate"],
     ],
 )
 def test_every_command_explains_itself(run: Run, words: list[str]) -> None:

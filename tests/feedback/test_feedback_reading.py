@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.feedback import Fault, Forms, Item, Kpi, Label, Signal, hasher
 from proxy.feedback.reading import LARGEST
+from proxy.routing.plan import Plan
 from proxy.traffic import Plane
 
 NOW = 1_790_000_000.0
@@ -69,8 +70,8 @@ def test_a_kpi_event_keeps_the_key_beside_it_and_never_in_it() -> None:
 
 def test_a_customer_is_kept_under_the_name_that_the_data_plane_gives() -> None:
     plane = Plane(0)
-    plane._hash_key = KEY.encode()[:64]
-    assert plane.customer(b"4711", True) == hasher(KEY)(b"4711")
+    plane.apply(Plan(1, (), hash_key=KEY))
+    assert plane.hashed(b"4711") == hasher(KEY)(b"4711")
 
 
 def test_a_customer_key_may_be_a_number() -> None:

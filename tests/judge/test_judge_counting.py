@@ -42,6 +42,11 @@ def test_packed_draws(draws):
     assert len(pack(draws)) == 8 * len(draws)
 
 
+def test_what_was_not_packed():
+    with pytest.raises(ValueError, match="9 bytes of packed customers"):
+        unpack(b"123456789")
+
+
 def test_the_sample_knows_nothing_of_the_order_of_names():
     inside = sum(not draw(f"customer-{it}") & 1 for it in range(4000))
     assert 1850 < inside < 2150

@@ -194,6 +194,24 @@ def test_encodings_that_are_refused(body: bytes, encoding: str, reason: str) -> 
     assert caught.value.reason == reason
 
 
+def test_a_few_bytes_do_not_become_many_values() -> None:
+    zeros = b",".join([b"0"] * 200_000)
+    tensor = b'{"inputs":[{"name":"x","datatype":"INT8","shape":[200000],"data":[%s]}]}' % zeros
+    head = (
+        b'{"inputs":[{"name":"x","datatype":"INT8","shape":[200000],'
+        b'"parameters":{"binary_data_size":200000}}]}'
+    )
+    for reading, body, kind in (
+        (Reading(), tensor, ""),
+        (Reading(), head + b"\0" * 200_000, ""),
+        (KSERVE, b'{"instances":[%s]}' % zeros, ""),
+        (SAGEMAKER, b"0\n" * 200_000, "text/csv"),
+    ):
+        with pytest.raises(Unreadable, match="values; read are at most") as caught:
+            read_request(reading, gzip.compress(body), kind, "gzip")
+        assert caught.value.reason in OUR_LIMITS
+
+
 def test_predict_proba_gives_its_last_column() -> None:
     found = read_answer(Reading(), real("mlserver-batch.answer.json"))
     assert prediction(PredictionOptions(), found) == pytest.approx([0.20755, 0.00083], abs=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import sqlite3
@@ -20,6 +21,7 @@ from proxy.judge import Observation, Source
 from proxy.routing import explain
 from proxy.routing.plan import Plan
 from proxy.steering import Feedback
+from proxy.steering.feedback import AT_ONCE
 from proxy.steering.shares import MOST_STEPS, Shares, Step
 from proxy.steering.signals import MOST_CAUSES, REMEMBERED
 from proxy.store.ledger import Joined
@@ -370,3 +372,18 @@ def test_the_end_of_a_canary_is_remembered() -> None:
     assert shares.ended("m") == NOW + 1
     shares.follow(Plan(2, ()), NOW + 2)
     assert shares.ended("m") == -math.inf
+
+
+async def test_what_was_seen_in_one_trial_is_never_shown_to_the_next(place: Place) -> None:
+    """Many events are shown bit by bit; meanwhile another canary may have come."""
+    many = [kpi(str(it)) for it in range(AT_ONCE * 3)]
+    taking = asyncio.ensure_future(place.take(*many))
+
+    async def begun() -> bool:
+        return bool(place.desk.observed)
+
+    assert await until(begun)
+    place.feedback.follow(plan(50, "3"), NOW + 20)
+    assert (await taking).accepted == len(many)
+    assert len(place.desk.observed) < len(many)
+    assert await place.confirmed()

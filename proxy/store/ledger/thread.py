@@ -133,15 +133,25 @@ class Writer:
                 job = self._jobs.popleft() if self._jobs else None
             if job is not None:
                 self._do(job)
-            now = time.monotonic()
-            if closing or now >= self._retry_at:
-                self._flush(now, closing)
-                self._confirm(now, closing)
-                self._catch_up()
+            try:
+                self._chores(time.monotonic(), closing)
+            except Exception as error:  # a fault of this program's must not end the thread
+                log.exception("ledger: %d predictions are lost", len(self._batch))
+                self.lost += len(self._batch)
+                self._batch = []
+                self._failed(StateError(f"{self._database.where}: {error!r}"))
             if closing and not self._jobs:
                 break
         self.lost += self.pending
         self._database.close()
+
+    def _chores(self, now: float, closing: bool) -> None:
+        """What nobody waits for, when it is due."""
+        if not closing and now < self._retry_at:
+            return
+        # What reads only comes last: it would work on a full disk, and call that well.
+        if self._flush(now, closing) and self._confirm(now, closing):
+            self._catch_up()
 
     def _patience(self, now: float) -> float | None:
         """Seconds until something is due: 0.0 at once, None when nothing is."""
@@ -175,18 +185,20 @@ class Writer:
                 self.hand_out(result.joined, result.kpis)
             job.future.set_result(result)
 
-    def _flush(self, now: float, closing: bool) -> None:
-        """Write the batches that are due; between two of them, whoever waits comes first."""
+    def _flush(self, now: float, closing: bool) -> bool:
+        """Write the batches that are due; between two of them, whoever waits comes first.  False:
+        it has to be tried again."""
         while self._next_batch(now, closing):
             joined = self._log(self._batch)
             if joined is None:
-                return
+                return False
             self._batch = []
             if joined:
                 self.hand_out(joined, [])
                 self._deliver(joined, [])
             if self._jobs and not closing:
-                return
+                break
+        return True
 
     def _next_batch(self, now: float, closing: bool) -> bool:
         with self._news:
@@ -194,9 +206,17 @@ class Writer:
             if not self._batch and (closing or due or len(self._waiting) >= self._limits.batch):
                 many = min(self._limits.batch, len(self._waiting))
                 taken = [self._waiting.popleft() for _ in range(many)]
-                self._batch = [rows.of_prediction(each) for each in taken]
+                self._batch = [row for each in taken if (row := self._row(each)) is not None]
                 self._since = now if self._waiting else None
         return bool(self._batch)
+
+    def _row(self, prediction: Prediction) -> rows.Row | None:
+        try:
+            return rows.of_prediction(prediction)
+        except (TypeError, ValueError) as error:  # not JSON: whoever made it has a fault
+            self.lost += 1
+            log.warning("ledger: a prediction cannot be written and is lost: %r", error)
+            return None
 
     def _log(self, batch: list[rows.Row]) -> list[Joined] | None:
         """One transaction; None when it has to be tried again.  A row that no database takes is
@@ -228,10 +248,11 @@ class Writer:
         self._handed[0].update(each.id for each in joined)
         self._handed[1].update(each.event_id for each in kpis)
 
-    def _confirm(self, now: float, closing: bool) -> None:
+    def _confirm(self, now: float, closing: bool) -> bool:
+        """Mark what the judge has confirmed.  False: it has to be tried again."""
         with self._news:
             if self._settle_at is None or (now < self._settle_at and not closing):
-                return
+                return True
             joins, events = self._settled
             self._settled = [], []
             self._settle_at = None
@@ -241,10 +262,11 @@ class Writer:
         except StateError as error:
             self._failed(error)
             self.settle(joins, events)
-        else:
-            self._handed[0].difference_update(joins)
-            self._handed[1].difference_update(events)
-            self._well()
+            return False
+        self._handed[0].difference_update(joins)
+        self._handed[1].difference_update(events)
+        self._well()
+        return True
 
     def _catch_up(self) -> None:
         """Deliver what is committed but was never handed out: at the start, and after a commit
