@@ -125,7 +125,8 @@ def _judge_checks(rows: Mapping[str, Mapping[str, Any]]) -> list[Check]:
 
 
 def _feedback_checks(found: Mapping[str, Any]) -> list[Check]:
-    joined = int(found["labels_said"].get("joined", 0))
+    said = found["labels_said"]
+    joined = int(said.get("accepted", 0)) - int(said.get("waiting", 0))
     return [
         Check(
             "pointsman took every approval that it was told of",

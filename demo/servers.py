@@ -29,13 +29,13 @@ FADING: Final[dict[str, float]] = {
 #: Version 4 fails every third request of a customer younger than this.
 YOUNG_UNDER: Final = 30
 _SKLEARN: Final = "mlserver_sklearn.SKLearnModel"
-#: Of each version, its runtime and its model: 4 is 2 with a fault, 5 is 3 without its fault.
+#: Of each version, its runtime and its model: 3 and 4 are 2 with a fault, 5 is one of its own.
 _SERVED: Final = {
     "1": (_SKLEARN, "v1"),
     "2": (_SKLEARN, "v2"),
-    "3": ("demo.runtime.FadingModel", "v3"),
+    "3": ("demo.runtime.FadingModel", "v2"),
     "4": ("demo.runtime.FailsTheYoung", "v2"),
-    "5": (_SKLEARN, "v3"),
+    "5": (_SKLEARN, "v5"),
 }
 #: One thread each: a server that takes every core would slow the others, and look like news.
 _ENV: Final = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(places.ROOT)}

@@ -62,7 +62,7 @@ def told(**given: Any) -> Told:
                 finding("errors[age_band=senior]", "not_yet"),
             ],
         },
-        "labels": Imported(400, {"joined": 400}),
+        "labels": Imported(400, {"accepted": 400, "waiting": 0}),
         "approvals": (900, 900),
     }
     return Told(**(known | given))

@@ -211,7 +211,7 @@ def test_a_revert_by_failures_is_not_one_by_approvals() -> None:
 
 def test_a_label_without_its_prediction_is_found() -> None:
     seen = good_run()
-    seen.told.labels = Imported(400, {"joined": 399})
+    seen.told.labels = Imported(400, {"accepted": 400, "waiting": 1})
     assert broken(seen) == ["every late label found its prediction"]
 
 
