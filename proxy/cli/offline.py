@@ -48,11 +48,11 @@ def check(config: Config = DEFAULT_CONFIG) -> None:
       pointsman check --config pointsman.yaml
     """
     from proxy.cli import show
-    from proxy.settings import compile_plan, load, thresholds
+    from proxy.settings import compile_plan, guardrails_by_model, load, thresholds
 
     settings = load(config)
     plan = compile_plan(settings)
-    show.plan(config, plan, thresholds(settings))
+    show.plan(config, plan, thresholds(settings), guardrails_by_model(settings))
 
 
 def explain(
@@ -127,7 +127,8 @@ def asked(settings: Settings) -> Plan:
         and it.fingerprint == fingerprint(settings, name)
         and not planning.unfit(models[name], it.version)
     }
-    return planning.asked(file, overrides, state.latches, state.plan_number)
+    orders = planning.Orders(overrides, state.latches, state.holds, state.shifts)
+    return planning.asked(file, orders, state.plan_number)
 
 
 def recorded(path: Path) -> State:

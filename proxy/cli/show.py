@@ -6,6 +6,7 @@ ever put into ``Text``: it is neither markup nor an escape sequence for the term
 
 from __future__ import annotations
 
+import datetime
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,10 +21,13 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from proxy.judge.guardrails import Guardrails
     from proxy.judge.policy import Thresholds
     from proxy.routing.explain import Explanation, ShadowExplanation
     from proxy.routing.plan import ModelPlan, Plan
 
+RED = "bold red"
+YELLOW = "yellow"
 POINTS = 2**64
 ROOMY = 90  # columns of a terminal
 PIPE_WIDTH = 200  # columns; a pipe has no width of its own, and a cut table helps nobody
@@ -107,7 +111,17 @@ def duration(seconds: float | None) -> str:
     return f"{seconds:.2f}s" if seconds >= 0.9995 else f"{1000 * seconds:.3g}ms"
 
 
-def plan(config: Path, plan: Plan, thresholds: Mapping[str, Thresholds]) -> None:
+def clock(at: float) -> str:
+    """A moment, in UTC."""
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def plan(
+    config: Path,
+    plan: Plan,
+    thresholds: Mapping[str, Thresholds],
+    guardrails: Mapping[str, Guardrails],
+) -> None:
     """OK, and what the config says of each model, in a line."""
     out = console()
     out.print(Text.assemble(("OK", "bold green"), "  ", plain(config)))
@@ -122,7 +136,7 @@ def plan(config: Path, plan: Plan, thresholds: Mapping[str, Thresholds]) -> None
             if model.canary
             else "-",
             plain(", ".join(f"{s.version} at {percent(s.percent)}" for s in model.shadows) or "-"),
-            plain(_checks(thresholds.get(model.name))),
+            plain(_checks(thresholds.get(model.name), guardrails.get(model.name))),
         )
     out.print(shown)
 
@@ -133,12 +147,14 @@ def _customer(model: ModelPlan) -> str:
     return f"{model.customer.kind} {model.customer.name}, else {model.missing}"
 
 
-def _checks(found: Thresholds | None) -> str:
-    if found is None:
-        return "nothing"
-    names = ["error_rate"] if found.error_rate else []
-    names += [f"p{100 * latency.quantile:g}" for latency in found.latency]
-    names += ["consecutive_failures"] if found.consecutive_failures else []
+def _checks(found: Thresholds | None, guardrails: Guardrails | None) -> str:
+    names: list[str] = []
+    if found is not None:
+        names += ["error_rate"] if found.error_rate else []
+        names += [f"p{100 * latency.quantile:g}" for latency in found.latency]
+        names += ["consecutive_failures"] if found.consecutive_failures else []
+    if guardrails is not None:
+        names += [it.name for it in guardrails.rules if it.critical and not it.dry_run]
     return ", ".join(names) or "nothing"
 
 

@@ -2,32 +2,43 @@
 
 The law of this room: a broken config never becomes ``Settings``; every fault is named with
 file, line, path, what was found and what is allowed; no secret is ever printed.  Files and the
-environment are read in load.py, testers.py, watch.py and processors.py only.  A worker never
-imports this room.
+environment are read in load.py, testers.py, profiles.py, watch.py and processors.py only.  A
+worker never imports this room.
 """
 
 from proxy.settings.change import needs_restart
 from proxy.settings.compile import (
     compile_model,
     compile_plan,
+    feedback_policies,
     fingerprint,
+    guardrails_by_model,
+    last_resorts,
     split_salt,
     thresholds,
+    validations,
 )
 from proxy.settings.load import load, parse
 from proxy.settings.schema import Settings, json_schema
 from proxy.settings.watch import watch
+from proxy.settings.watching import examination, examinations
 
 __all__ = [
     "Settings",
     "compile_model",
     "compile_plan",
+    "examination",
+    "examinations",
+    "feedback_policies",
     "fingerprint",
+    "guardrails_by_model",
     "json_schema",
+    "last_resorts",
     "load",
     "needs_restart",
     "parse",
     "split_salt",
     "thresholds",
+    "validations",
     "watch",
 ]

@@ -11,7 +11,8 @@ from typing import Final
 from pydantic import ValidationError
 
 from proxy.errors import ConfigError
-from proxy.settings import document, problems, testers
+from proxy.quality import Profile
+from proxy.settings import document, problems, profiles, testers
 from proxy.settings.crosscheck import crosscheck
 from proxy.settings.document import Document
 from proxy.settings.problems import Problem
@@ -24,8 +25,8 @@ LARGEST: Final = 1024 * 1024
 def load(path: Path, *, secrets: bool = True) -> Settings:
     """The checked settings of a file.  Raises ``ConfigError`` with every problem found.
 
-    Without ``secrets`` none is fetched, and no model has testers: for who only asks, and may
-    stand where the secrets are not.
+    Without ``secrets`` none is fetched, nor any profile, and no model has testers: for who only
+    asks, and may stand where they are not.
     """
     return parse(read(path), path, secrets=secrets)
 
@@ -57,14 +58,15 @@ def parse(
     """Settings from the content of the file at ``path``, which need not exist.
 
     ``environment`` (default: of the process) holds the secrets that the config points at, which
-    are fetched when ``secrets`` says so.
+    are fetched, as are the profiles, when ``secrets`` says so.
     Raises ``ConfigError`` with every problem found.
     """
     raw = content.encode(errors="surrogatepass") if isinstance(content, str) else content
-    known = _document(raw, path)
+    known = written(raw, path)
     found = problems.of_text(known)
     settings: Settings | None = None
     fetched: dict[str, str] = {}
+    profiled: dict[str, Profile] = {}
     try:
         settings = Settings.model_validate(known.data)
     except ValidationError as error:
@@ -73,14 +75,17 @@ def parse(
         found += crosscheck(settings)
     if settings is not None and secrets:
         surroundings = os.environ if environment is None else environment
-        fetched, missing = testers.fetch(settings, path.absolute().parent, surroundings)
-        found += missing
+        folder = path.absolute().parent
+        fetched, missing = testers.fetch(settings, folder, surroundings)
+        profiled, unfit = profiles.fetch(settings, folder)
+        found += [*missing, *unfit]
     if found or settings is None:
         raise ConfigError(str(path), problems.lines(str(path), known, found)) from None
-    return settings.came_from(path, hashlib.sha256(raw).hexdigest(), fetched)
+    return settings.came_from(path, hashlib.sha256(raw).hexdigest(), fetched, profiled)
 
 
-def _document(raw: bytes, path: Path) -> Document:
+def written(raw: bytes, path: Path) -> Document:
+    """What a text says, unjudged.  Raises ``ConfigError`` when it is no YAML mapping."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

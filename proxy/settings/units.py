@@ -9,13 +9,14 @@ import re
 from decimal import Decimal
 from typing import Final
 
-_DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(us|ms|s|m|h)", re.ASCII)
+_DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(us|ms|s|m|h|d)", re.ASCII)
 _SECONDS: Final = {
     "us": Decimal("0.000001"),
     "ms": Decimal("0.001"),
     "s": Decimal(1),
     "m": Decimal(60),
     "h": Decimal(3600),
+    "d": Decimal(86_400),
 }
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)(B|KiB|MiB|GiB)", re.ASCII)
 _BYTES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -38,7 +39,7 @@ def number(value: object) -> Decimal:
 
 
 def duration(value: object) -> Decimal:
-    """Seconds from ``400us``, ``250ms``, ``3s``, ``5m``, ``1h``, or from a number of seconds."""
+    """Seconds from ``400us``, ``250ms``, ``3s``, ``5m``, ``1h``, ``30d``, or a number of them."""
     if not isinstance(value, str):
         return number(value)
     match = _DURATION.fullmatch(value)
@@ -81,8 +82,11 @@ def show_duration(seconds: float) -> str:
     exact = number(seconds)
     if not exact:
         return "0s"
-    for unit in ("h", "m", "s", "ms", "us"):
+    for unit in ("d", "h", "m", "s", "ms", "us"):
         count = exact / _SECONDS[unit]
+        # A day is shown as 24h, as people say it.
+        if unit == "d" and count <= 1:
+            continue
         if count == count.to_integral_value() and (count >= 1 or unit == "ms"):
             return f"{int(count)}{unit}"
     return f"{(exact / _SECONDS['ms']).normalize():f}ms"

@@ -10,7 +10,8 @@ disk or a database is imported or waited for.  exchange.py is the life of one re
     connection   a caller's side: where requests begin and end; arriving, heads on their way
     forward      an upstream's side: where answers begin and end
     mirror       shadow copies, and their bounds
-    decision     which arm answers
+    decision     which arm answers; census, whom a canary was ever drawn for
+    watching     what is told of single exchanges, for the judge; evidence, its bounds
     board        the Plan made ready; upstreams, its endpoints; pools, the connections that
                  they share; recording, its counts
     plane        the whole, as a worker holds it; polling, how it stays awake if asked to

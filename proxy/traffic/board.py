@@ -11,14 +11,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from proxy.measure.tally import EndpointState
-from proxy.net import Tasks
+from proxy.net import NEVER, Tasks
 from proxy.routing import keys, split
 from proxy.routing.match import Table
 from proxy.routing.plan import Endpoint, ModelPlan, Plan, PoolLimits, ShadowPlan, VersionPlan
 from proxy.terms import Arm
+from proxy.traffic.evidence import EvidenceBook
 from proxy.traffic.pools import Goal, OpenConnections, UpstreamPool
 from proxy.traffic.recording import Joint, ModelCounts, Recording
 from proxy.traffic.upstreams import Place, Upstream, UpstreamSet
+from proxy.traffic.watching import Sampler, Watch
 from proxy.wire import HeadMemory, RequestBook
 
 if TYPE_CHECKING:
@@ -51,10 +53,12 @@ class Stock:
         self,
         tasks: Tasks,
         recording: Recording,
+        evidence: EvidenceBook,
         make: Callable[[UpstreamPool], UpstreamConnection],
     ) -> None:
         self.tasks = tasks
         self.recording = recording
+        self.evidence = evidence
         self._make = make
         self.astir: set[Upstream] = set()  # the next report looks at them
         self.open = OpenConnections()
@@ -169,10 +173,10 @@ class ModelRoute:
 
     __slots__ = (
         "_safe", "body_limit", "canary", "canary_first_byte", "connect_seconds", "counts",
-        "customer_line", "first_byte", "hold_limit", "holds_body", "idle", "in_flight_limit",
-        "key", "mirrors", "missing_random", "name", "plan", "queue_limit", "queue_wait",
-        "repeatable", "room", "segments", "share", "stable", "statuses", "tester_name",
-        "tester_secret", "total", "upstreams", "wanted",
+        "customer_line", "draw", "first_byte", "hold_limit", "holds_body", "idle",
+        "in_flight_limit", "key", "mirrors", "missing_random", "name", "plan", "queue_limit",
+        "queue_wait", "repeatable", "room", "sampler", "segments", "share", "slow", "stable",
+        "statuses", "tester_name", "tester_secret", "total", "upstreams", "wanted", "watch",
     )  # fmt: skip
 
     def __init__(self, plan: ModelPlan, stock: Stock, mirrors: tuple[Mirror, ...]) -> None:
@@ -185,6 +189,7 @@ class ModelRoute:
             ArmRoute(plan, plan.canary.version, Arm.CANARY, stock) if plan.canary else None
         )
         self.share = split.split_share(plan)
+        self._prepare_watch(plan, stock.evidence)
         self.mirrors = mirrors
         self.upstreams = self._all_upstreams()  # all that the Plan sends anything of it to
         self.key = keys.reader(plan.customer) if plan.customer else None
@@ -209,6 +214,20 @@ class ModelRoute:
             safe.canary = None
             self._safe = safe
         return self._safe
+
+    def _prepare_watch(self, plan: ModelPlan, book: EvidenceBook) -> None:
+        """``draw`` is ``share`` for customers who named themselves: it meets newcomers as well."""
+        watch = plan.watch
+        self.watch: Watch | None = None
+        self.draw = self.share
+        if watch is None or plan.canary is None:
+            book.forget(plan.name)
+        elif self.share.limit:
+            self.watch = Watch(watch, book)
+            self.draw = book.counted(plan, self.share)
+        self.slow = NEVER if self.watch is None else self.watch.slow
+        sample = None if watch is None else watch.sample
+        self.sampler = None if sample is None else Sampler(sample, book)
 
     def _all_upstreams(self) -> frozenset[Upstream]:
         arms = [self.stable, *(mirror.route for mirror in self.mirrors)]

@@ -243,6 +243,10 @@ class CallerConnection(asyncio.Protocol):
 
     # --- for the exchange ---
 
+    def new_id(self) -> bytes:
+        """For an answer to what is no request yet."""
+        return next(self._plane.ids)
+
     def added_lines(self, head: RequestHead) -> bytes:
         """``added``, which is for a plain head, as it is for this one: lines up to a request id."""
         added = self.added

@@ -75,10 +75,13 @@ def decide(prepared: Prepared, exchange: Exchange, body: bytes | None) -> ArmRou
         key: bytes | None = cut
     else:
         key = None if route.key is None else read(route.key, head, cut, body)
+    choice = _choice(route, head) if route.tester_name else None
     if key is not None:
         exchange.key, exchange.known = key, True
         arm = route.stable
-        if canary is not None and route.share.takes(key):
+        # Who chose his arm is not met: the census is of those who were drawn.
+        draw = route.draw if choice is None else route.share
+        if canary is not None and draw.takes(key):
             arm = canary
         tally.customers[arm.arm] = tally.customers.get(arm.arm, 0) + 1
     else:
@@ -89,10 +92,11 @@ def decide(prepared: Prepared, exchange: Exchange, body: bytes | None) -> ArmRou
         arm = route.stable
         if canary is not None and route.missing_random and route.share.takes(key):
             arm = canary
-    if route.tester_name and head.wanted is not None and route.tester_name in head.wanted:
-        arm = _override(route, head.wanted[route.tester_name], arm)
     segments = prepared.segments
     exchange.segments = _segments(route, head, cut, body) if segments is None else segments
+    if choice is not None:
+        exchange.chosen = True
+        return choice
     return arm
 
 
@@ -109,15 +113,17 @@ def _varies(reader: keys.Reader, head: RequestHead) -> bool:
     return isinstance(reader, keys.JsonKey)
 
 
-def _override(route: ModelRoute, values: list[bytes], arm: ArmRoute) -> ArmRoute:
-    """A tester's own choice of arm."""
+def _choice(route: ModelRoute, head: RequestHead) -> ArmRoute | None:
+    """A tester's own choice of arm; None where there is none, or it is not honoured."""
+    values = (head.wanted or {}).get(route.tester_name)
+    if values is None:
+        return None
     secret, _, choice = values[0].rpartition(b" ")
     if len(values) > 1 or not hmac.compare_digest(secret, route.tester_secret):
-        return arm
+        return None
     chosen = {Arm.STABLE.value: route.stable, Arm.CANARY.value: route.canary}.get(
         choice.decode("latin-1")
     )
-    if chosen is None:
-        return arm
-    route.counts.running().overrides += 1
+    if chosen is not None:
+        route.counts.running().overrides += 1
     return chosen

@@ -19,7 +19,7 @@ from proxy.traffic.again import CONNECT
 from proxy.traffic.decision import Prepared, decide
 from proxy.traffic.ending import OVERLOAD
 from proxy.traffic.forward import NO_LINES, TIMEOUT
-from proxy.traffic.recording import OK, UPSTREAM_5XX, answered, record, upstream_failed
+from proxy.traffic.recording import OK, UPSTREAM_5XX, answered, record
 from proxy.wire import AnswerHead, RequestHead, encode, last
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ class Exchange:
     """
 
     __slots__ = (
-        "arm", "bytes_in", "bytes_out", "caller", "changed", "close", "complete", "connection",
-        "copies", "cut", "ends", "fallback", "first_byte", "framed", "head", "held", "kept", "key",
-        "known", "live", "moved", "paused", "pending", "plane", "queued", "replayed",
-        "request_id", "route", "segments", "spoken", "started", "status", "trailers", "upstream",
-        "waiting",
+        "arm", "bytes_in", "bytes_out", "caller", "changed", "chosen", "close", "complete",
+        "connection", "copies", "cut", "ends", "fallback", "first_byte", "framed", "head", "held",
+        "kept", "key", "known", "live", "moved", "paused", "pending", "plane", "queued",
+        "replayed", "request_id", "route", "segments", "spoken", "started", "status", "trailers",
+        "upstream", "waiting",
     )  # fmt: skip
 
     key: bytes
@@ -89,6 +89,7 @@ class Exchange:
         self.kept: list[bytes] | None = None  # body so far, to send it again
         self.trailers = NO_LINES
         self.fallback = ""  # why stable answers instead of the canary
+        self.chosen = False  # by a tester: its arm was not drawn
         self.replayed = self.moved = False  # sent again on a fresh connection; elsewhere
         self.framed = False  # the answer's body goes out in chunks
         self.ends = False  # its body ends with the caller's connection
@@ -145,6 +146,8 @@ class Exchange:
             copy = mirror.offer(self, prepared, pieces, now)
             if copy is not None:
                 self.copies = [*(self.copies or ()), copy]
+        if route.sampler is not None:
+            route.sampler.offer(self, pieces, now)
 
     # 3. Forwarded: on a kept connection or a new one.
 
@@ -377,10 +380,12 @@ class Exchange:
         self.kept = None  # a copy that is still under way knows us, and would hold it in memory
         assert route is not None
         if arm is not None:
-            if not self.fallback:
+            if self.fallback:
+                ending.fell_back(self, route, outcome, now)
+            else:
                 self.record(arm, outcome, now)
-            elif upstream_failed(outcome):
-                route.counts.running().fallback_failures += 1
+                if outcome is not OK or now - self.started > route.slow:
+                    ending.not_well(self, route, outcome, now)
             if self.live is not None or self.plane.logs:
                 ending.conclude(self.plane, self, arm, outcome, now)
             if self.copies is not None:

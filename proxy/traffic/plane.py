@@ -20,6 +20,7 @@ from proxy.traffic import arriving
 from proxy.traffic.board import Board, Stock, nanoseconds
 from proxy.traffic.connection import PROXY_ERROR, CallerConnection
 from proxy.traffic.copying import DRAIN, Copy
+from proxy.traffic.evidence import EvidenceBook
 from proxy.traffic.forward import UpstreamConnection
 from proxy.traffic.mirror import Mirror
 from proxy.traffic.polling import PolledCaller, PolledUpstream, Poller
@@ -54,7 +55,8 @@ class Plane:
         self.draining = False
         self.logs = False
         self._tasks = Tasks()
-        self._stock = Stock(self._tasks, self.recording, self._connection)
+        self.evidence = EvidenceBook(self.hashed)
+        self._stock = Stock(self._tasks, self.recording, self.evidence, self._connection)
         self._live: Board | None = None  # the Plan as it is
         self._safe: Board | None = None  # the same, with every customer on stable
         self._mirrors: dict[str, dict[str, Mirror]] = {}  # model -> version
@@ -83,6 +85,7 @@ class Plane:
         self._safe = self._live.without_canaries()
         self._gone += self._stock.retire(self._live)
         self._retire_mirrors(self._live)
+        self.evidence.retire(self._live.by_name)
         self.heads = self._live.heads
         self.heads.forget()  # what was prepared by the Plan before
         self._keyed = blake2b(digest_size=8, key=plan.hash_key.encode()[:64])
@@ -190,6 +193,10 @@ class Plane:
         board = self.board
         if board is not None and board.log_customers == "plain":
             return key.decode("utf-8", "backslashreplace")
+        return self.hashed(key)
+
+    def hashed(self, key: bytes) -> str:
+        """The customer as the judge knows him, whatever the access log shows."""
         hashed = self._keyed.copy()
         hashed.update(key)
         return hashed.hexdigest()
@@ -213,6 +220,7 @@ class Plane:
         now = perf_counter_ns()
         self._busy.update([counts.name for counts in self.recording.touched_models])
         report = self.recording.report((now - self._reported_at) / 1e9)
+        self.evidence.tell(report, whole)
         self._reported_at = now
         report.connections = len(self._callers)
         report.draining = self.draining

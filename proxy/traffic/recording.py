@@ -6,7 +6,7 @@ that it belongs to.  Labels are written when a report is read, never on the hot 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from proxy.measure import bucket
 from proxy.measure.tally import ModelTally, Report, Tally, add_counts
@@ -208,15 +208,23 @@ class ModelCounts:
         return None if full == ModelTally(self.name) else full
 
 
+class Pot(Protocol):
+    """Room for bytes of bodies that are kept for the desk."""
+
+    held: int
+
+    def room_for(self, size: int, cap: int) -> bool: ...
+
+
 class Lease:
-    """Bytes of one answer that are kept for a pair; given back when nobody keeps it any more.
+    """Bytes of one body that are kept for a pair; given back when nobody keeps it any more.
 
     The halves of a pair end in many ways and in any order, and some pairs are never made.
     """
 
     __slots__ = ("_book", "_size")
 
-    def __init__(self, book: Recording) -> None:
+    def __init__(self, book: Pot) -> None:
         self._book = book
         self._size = 0
 

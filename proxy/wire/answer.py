@@ -6,7 +6,17 @@ import re
 from typing import Final
 
 from proxy.errors import AnswerBroken
-from proxy.wire.fields import UNSEEN, BadLine, Kind, Line, LineBook, nominated, tokens, without
+from proxy.wire.fields import (
+    UNSEEN,
+    BadLine,
+    Kind,
+    Line,
+    LineBook,
+    content,
+    nominated,
+    tokens,
+    without,
+)
 
 _START: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _HEAD_MEMO: Final = 256
@@ -71,14 +81,8 @@ class AnswerHead:
         """Content-Type and Content-Encoding; what is not said is empty."""
         found = self._content
         if found is None:
-            found = self._content = self.field(b"content-type"), self.field(b"content-encoding")
+            found = self._content = content(self.lines)
         return found
-
-    def field(self, name: bytes) -> str:
-        """The value of the first line of a field (in lower case); empty without one."""
-        start = name + b":"
-        lines = (x for x in self.lines if x[: len(start)].lower() == start)
-        return next(lines, start)[len(start) :].strip().decode("latin-1")
 
 
 class AnswerBook:

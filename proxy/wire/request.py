@@ -18,6 +18,7 @@ from proxy.wire.fields import (
     Line,
     LineBook,
     check_host,
+    content,
     nominated,
     split_line,
     tokens,
@@ -83,9 +84,9 @@ class RequestHead:
     """
 
     __slots__ = (
-        "after", "before", "changes", "close", "cut", "cut_line", "expects", "forwarded_proto",
-        "host", "length", "lines", "method", "minor", "origin", "plain", "prepared", "request_id",
-        "shadow_mark", "target", "to_head", "varying", "wanted",
+        "_content", "after", "before", "changes", "close", "cut", "cut_line", "expects",
+        "forwarded_proto", "host", "length", "lines", "method", "minor", "origin", "plain",
+        "prepared", "request_id", "shadow_mark", "target", "to_head", "varying", "wanted",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, minor: int, lines: list[bytes]) -> None:
@@ -109,6 +110,14 @@ class RequestHead:
         self.prepared: Any = None
         self.origin: RequestHead | None = None
         self.varying: dict[bytes, int] | None = None
+        self._content: tuple[str, str] | None = None
+
+    def content(self) -> tuple[str, str]:
+        """Content-Type and Content-Encoding, read once for all who share the head or its origin."""
+        shared = self.origin or self
+        if shared._content is None:
+            shared._content = content(self.lines)
+        return shared._content
 
     def leave_out(self, value: bytes) -> None:
         """Cuts ``value`` out of the one line that ends with it and is ``wanted``.

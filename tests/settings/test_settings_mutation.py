@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import ConfigError
 from proxy.routing.plan import Plan
-from proxy.settings import Settings, compile_plan, fingerprint, parse, thresholds
+from proxy.settings import Settings, compile_plan, examinations, fingerprint, parse, thresholds
 
 FULL = (Path(__file__).parents[2] / "config" / "full.yaml").read_text()
 SMALLEST = (Path(__file__).parents[2] / "config" / "smallest.yaml").read_text()
@@ -58,6 +58,7 @@ def load_or_refuse(content: bytes | str) -> None:
         return
     plan = compile_plan(loaded, 1)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(plan), type=Plan) == plan
+    assert examinations(loaded).keys() <= loaded.models.keys()
     assert thresholds(loaded).keys() == loaded.models.keys()
     assert all(fingerprint(loaded, name) for name in loaded.models)
 
