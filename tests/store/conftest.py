@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pg8000.native
 import pytest
 from store_postgres import Postgres
-
-_NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -24,19 +21,20 @@ def postgres() -> Iterator[Postgres]:
         server.remove()
 
 
+@pytest.fixture
+def emptied(postgres: Postgres) -> Postgres:
+    """The same server without any tables."""
+    connection = pg8000.native.Connection("postgres", host="127.0.0.1", port=postgres.port)
+    connection.run("DROP SCHEMA public CASCADE")
+    connection.run("CREATE SCHEMA public")
+    connection.close()
+    return postgres
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of this test's own."""
+    """An empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'state' / 'ledger.sqlite3'}"
-    server: Postgres = request.getfixturevalue("postgres")
-    return new_database(server)
-
-
-def new_database(server: Postgres) -> str:
-    name = f"test_{next(_NUMBERS)}"
-    place = {"host": "127.0.0.1", "port": server.port, "database": "postgres"}
-    connection = pg8000.native.Connection("postgres", **place)
-    connection.run(f"CREATE DATABASE {name}")
-    connection.close()
-    return server.url(name)
+    server: Postgres = request.getfixturevalue("emptied")
+    return server.url()

@@ -270,11 +270,11 @@ async def test_a_password_is_never_shown(postgres: Postgres) -> None:
         assert "hunter2" not in str(refused.value) + str(ledger.status())
 
 
-async def test_a_unix_socket_and_a_name_for_the_sessions(postgres: Postgres) -> None:
-    url = f"postgresql://postgres@:{postgres.port}/postgres?host={postgres.folder}"
+async def test_a_unix_socket_and_a_name_for_the_sessions(emptied: Postgres) -> None:
+    url = f"postgresql://postgres@:{emptied.port}/postgres?host={emptied.folder}"
     async with opened(f"{url}&application_name=desk&sslmode=disable") as ledger:
         assert (await ledger.take([kpi("socket")])).accepted == 1
-        assert str(postgres.folder) in ledger.status().database
+        assert str(emptied.folder) in ledger.status().database
 
 
 def test_a_missing_driver_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

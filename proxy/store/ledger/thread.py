@@ -147,9 +147,10 @@ class Writer:
 
     def _chores(self, now: float, closing: bool) -> None:
         """What nobody waits for, when it is due."""
-        if closing or now >= self._retry_at:
-            self._flush(now, closing)
-            self._confirm(now, closing)
+        if not closing and now < self._retry_at:
+            return
+        # What reads only comes last: it would work on a full disk, and call that well.
+        if self._flush(now, closing) and self._confirm(now, closing):
             self._catch_up()
 
     def _patience(self, now: float) -> float | None:
@@ -184,18 +185,20 @@ class Writer:
                 self.hand_out(result.joined, result.kpis)
             job.future.set_result(result)
 
-    def _flush(self, now: float, closing: bool) -> None:
-        """Write the batches that are due; between two of them, whoever waits comes first."""
+    def _flush(self, now: float, closing: bool) -> bool:
+        """Write the batches that are due; between two of them, whoever waits comes first.  False:
+        it has to be tried again."""
         while self._next_batch(now, closing):
             joined = self._log(self._batch)
             if joined is None:
-                return
+                return False
             self._batch = []
             if joined:
                 self.hand_out(joined, [])
                 self._deliver(joined, [])
             if self._jobs and not closing:
-                return
+                break
+        return True
 
     def _next_batch(self, now: float, closing: bool) -> bool:
         with self._news:
@@ -245,10 +248,11 @@ class Writer:
         self._handed[0].update(each.id for each in joined)
         self._handed[1].update(each.event_id for each in kpis)
 
-    def _confirm(self, now: float, closing: bool) -> None:
+    def _confirm(self, now: float, closing: bool) -> bool:
+        """Mark what the judge has confirmed.  False: it has to be tried again."""
         with self._news:
             if self._settle_at is None or (now < self._settle_at and not closing):
-                return
+                return True
             joins, events = self._settled
             self._settled = [], []
             self._settle_at = None
@@ -258,10 +262,11 @@ class Writer:
         except StateError as error:
             self._failed(error)
             self.settle(joins, events)
-        else:
-            self._handed[0].difference_update(joins)
-            self._handed[1].difference_update(events)
-            self._well()
+            return False
+        self._handed[0].difference_update(joins)
+        self._handed[1].difference_update(events)
+        self._well()
+        return True
 
     def _catch_up(self) -> None:
         """Deliver what is committed but was never handed out: at the start, and after a commit
