@@ -58,11 +58,11 @@ format: install ## Write the code in the house's style
 bench: install ## Measure beside nginx, HAProxy, Envoy and a plain proxy (QUICK=1: two minutes)
 	@$(BIN)/python -m loadtests.bench $(if $(filter-out 0,$(QUICK)),--quick) $(BENCH_ARGS)
 
-figures: install ## Simulate releases at full size: the figures of docs/judge-tools.md
-	@$(BIN)/python -m loadtests.judge
-
 bench-plane: install ## Measure the data plane alone (AGAINST=HEAD: in turns with that revision)
 	@$(BIN)/python -m loadtests.plane $(if $(AGAINST),--against $(AGAINST))
+
+figures: install ## Simulate releases at full size: the figures of docs/judge-tools.md
+	@$(BIN)/python -m loadtests.judge
 
 # What may be adjusted: docs/load.md.
 SCENARIO ?= all

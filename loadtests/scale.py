@@ -116,7 +116,8 @@ def serve(plane: Plane, requests: int, chance: random.Random) -> None:
             age = f"age_band={AGES[number % len(AGES)]}"
             for one in (arm, mirror.route):
                 total = int(chance.lognormvariate(16.8, 0.5))  # 20 ms, give or take
-                record(one.joint((age,)), "ok", total * 9 // 10, total, 500, 200)
+                joint = one.joints.get((age,)) or one.joint((age,))
+                record(joint, "ok", total * 9 // 10, total, 500, 200)
             route.counts.count_copy("3", "sent")
 
 

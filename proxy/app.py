@@ -183,6 +183,7 @@ class DeskHouse:
             host=self._settings.admin.host,
             reload=self.reload,
             feedback_desk=beside.feedback,
+            samples=beside.samples,
         )
         self._admin = await admin.serve(application, sock)
         self._control.send(m.Ready(os.getpid()))

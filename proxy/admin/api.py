@@ -14,7 +14,7 @@ from aiohttp import web
 
 from proxy.admin.bodies import Body, SplitBody, read
 from proxy.admin.problems import Problem
-from proxy.admin.state import DESK, RELOAD
+from proxy.admin.state import DESK, RELOAD, SAMPLES
 from proxy.admin.turns import in_turns
 from proxy.errors import ConfigError
 from proxy.routing import explain
@@ -171,6 +171,17 @@ async def get_evidence(request: web.Request) -> web.Response:
     desk, model = request.app[DESK], request.match_info["model"]
     model_plan(desk.plan, model)
     return answer(desk.evidence(model))
+
+
+@routes.get("/v1/models/{model}/quality")
+async def get_quality(request: web.Request) -> web.Response:
+    """What was wrong with requests and answers, on the sample, since the desk's start."""
+    asked(request, frozenset())
+    model, samples = request.match_info["model"], request.app[SAMPLES]
+    model_plan(request.app[DESK].plan, model)
+    versions = samples.quality(model) if samples is not None else ()
+    read, dropped = (samples.read, samples.dropped) if samples is not None else (0, 0)
+    return answer({"model": model, "versions": versions, "read": read, "dropped": dropped})
 
 
 @routes.post("/v1/reload")

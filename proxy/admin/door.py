@@ -11,8 +11,8 @@ from proxy import __version__
 from proxy.admin import api, feedback, guard, health, problems, series
 from proxy.admin.metrics import CONTENT_TYPE
 from proxy.admin.problems import Problem
-from proxy.admin.state import DESK, RELOAD, Reload
-from proxy.steering import Feedback, ReleaseDesk
+from proxy.admin.state import DESK, RELOAD, SAMPLES, Reload
+from proxy.steering import Feedback, ReleaseDesk, Samples
 
 LARGEST_BODY = 1024 * 1024  # bytes; the largest write is a split with its reason
 
@@ -32,6 +32,7 @@ DELETE /v1/models/M/reverts/VERSION            a reverted version may be canary 
 DELETE /v1/models/M/hold                       the canary's share may grow again
 DELETE /v1/models/M/shift                      stable again, in the place of the last resort
 GET    /v1/models/M/evidence                   what the judge has seen, and makes of it
+GET    /v1/models/M/quality                    which data-quality rules were broken, by version
 POST   /v1/reload                              read the config file now
 POST   /v1/feedback                            labels and KPI events, one or many
 POST   /v1/signals                             alarms of downstream systems
@@ -66,19 +67,22 @@ def build(
     host: str = "127.0.0.1",
     reload: Reload = _no_reload,
     feedback_desk: Feedback | None = None,
+    samples: Samples | None = None,
 ) -> web.Application:
     """The admin application over ``desk``.
 
     ``host`` is the host of ``admin`` in the config: the one name, besides loopback ones and
     addresses, that a ``Host`` header may carry.  ``reload`` reads the config file, gives it to
     the desk and raises ConfigError when it is refused.  ``feedback_desk`` takes what is said
-    later; without it there is no ledger, and feedback is refused.
+    later; without it there is no ledger, and feedback is refused.  ``samples`` are what data
+    quality was looked at in.
     """
     app = web.Application(
         middlewares=[problems.middleware, guard.guard(host)], client_max_size=LARGEST_BODY
     )
     app[DESK] = desk
     app[RELOAD] = reload
+    app[SAMPLES] = samples
     app.on_response_prepare.append(guard.add_headers)
     app.add_routes(
         [

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from proxy.steering import ReleaseDesk
+from proxy.steering import ReleaseDesk, Samples
 
 #: Reads the config file again and gives it to the desk; raises ConfigError when it is refused.
 Reload = Callable[[], Awaitable[None]]
 
 DESK = web.AppKey("desk", ReleaseDesk)
 RELOAD = web.AppKey[Reload]("reload")
+SAMPLES = web.AppKey[Samples | None]("samples")

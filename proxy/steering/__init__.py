@@ -31,7 +31,8 @@ never a canary: planning.py is the only maker of published Plans.
 
 from proxy.steering.feedback import Feedback
 from proxy.steering.loop import ReleaseDesk
+from proxy.steering.samples import Samples
 from proxy.steering.status import ModelStatus, Status
 from proxy.steering.totals import Totals
 
-__all__ = ["Feedback", "ModelStatus", "ReleaseDesk", "Status", "Totals"]
+__all__ = ["Feedback", "ModelStatus", "ReleaseDesk", "Samples", "Status", "Totals"]

@@ -26,8 +26,10 @@ from proxy.terms import Arm, Finding, Incident, Newcomers
 
 log = logging.getLogger(__name__)
 
-#: Seconds.  Counts alone change no verdict of harm: they are judged, and written, so often.
+#: Seconds.  Counts alone change no verdict of harm: they are judged, and written, so often ...
 COUNTS_EVERY: Final = 1.0
+#: ... and of so many models in one tick; with more models than that, more seldom.
+COUNTS_AT_ONCE: Final = 50
 _FAILURES: Final = frozenset(FAILURES)
 _JUDGED: Final = frozenset(JUDGED)
 
@@ -58,7 +60,8 @@ class Trials:
 
     def __init__(self, folder: Path | None, clock: Callable[[], float]) -> None:
         self._courses: dict[str, Course] = {}
-        self._news: set[str] = set()
+        self._news: set[str] = set()  # models of which something was observed
+        self._counted: dict[str, None] = {}  # of which more was counted, the longest waiting first
         self.writer = None if folder is None else EvidenceWriter(folder, self._head, clock=clock)
 
     # ---- a canary comes and goes
@@ -90,6 +93,7 @@ class Trials:
     def end(self, name: str, now: float) -> None:
         """There is no such canary any more: nothing of it counts for another one."""
         self._news.discard(name)
+        self._counted.pop(name, None)
         if self._courses.pop(name, None) is not None and self.writer is not None:
             self.writer.end(name, now)
 
@@ -163,7 +167,7 @@ class Trials:
             course = self._courses.get(newcomers.model)
             if course is not None and newcomers.version == course.version:
                 course.newcomers.append(newcomers)
-                self._news.add(newcomers.model)
+                self._counted[newcomers.model] = None
         if report.incidents_dropped:
             hit = hit or set(self._courses)
             for name in hit:
@@ -188,28 +192,36 @@ class Trials:
     def _count(self, course: Course, tally: Tally) -> None:
         n = requests(tally)
         if n and self._is_of(course, tally.arm, tally.version):
-            course.requests.setdefault(tally.segment, [0, 0])[tally.arm == Arm.STABLE] += n
-            self._news.add(tally.model)
+            counts = course.requests.get(tally.segment)
+            if counts is None:
+                counts = course.requests[tally.segment] = [0, 0]
+            counts[tally.arm == Arm.STABLE] += n
+            self._counted[tally.model] = None
 
     # ---- what follows
 
-    def flush(self, now: float) -> set[str]:
+    def flush(self, now: float) -> list[str]:
         """Give the judge what became known; returns the models whose findings are new.
 
         Observations count on this very tick.  Requests and newcomers alone only move the rates,
         and wait for the second to be over.
         """
-        changed = set()
-        for name in sorted(self._news):
+        ripe = sorted(self._news)
+        self._news.clear()
+        for name in self._counted:
             course = self._courses.get(name)
-            waited = course is None or abs(now - course.judged_at) >= COUNTS_EVERY
-            if course is None or not (course.observations or waited):
-                continue
-            self._news.discard(name)
+            early = course is not None and abs(now - course.judged_at) < COUNTS_EVERY
+            if early or len(ripe) >= COUNTS_AT_ONCE:
+                break
+            ripe.append(name)
+        changed = dict.fromkeys(name for name in ripe if name in self._courses)
+        for name in ripe:
+            self._counted.pop(name, None)
+        for name in changed:
+            course = self._courses[name]
             self._flush(name, course, now)
             course.findings, course.judged_at = course.trial.findings(now), now
-            changed.add(name)
-        return changed
+        return list(changed)
 
     def _flush(self, name: str, course: Course, now: float) -> None:
         if not (course.observations or course.requests or course.newcomers or course.dropped):
@@ -246,7 +258,7 @@ class Trials:
 
     def close(self, now: float) -> None:
         """Hand over what waits, and let the writer finish.  Blocks: call it in a thread."""
-        for name in list(self._news):
+        for name in {*self._news, *self._counted}:
             course = self._courses.get(name)
             if course is not None:
                 self._flush(name, course, now)

@@ -100,9 +100,11 @@ class Samples:
         self._tell(await asyncio.to_thread(_read, batch, examinations), examinations)
 
     def quality(self, model: str) -> tuple[VersionQuality, ...]:
-        """What was found wrong, by version."""
-        book = self._books.get(model)
-        return book.status() if book is not None else ()
+        """What was found wrong since the desk's start, by version."""
+        book, how = self._books.get(model), self._examinations.get(model)
+        if book is None or how is None:
+            return ()
+        return book.status(how.rules.inputs if how.rules is not None else None)
 
     def _tell(self, read: Sequence[_Read], examinations: Mapping[str, Examination]) -> None:
         self.read += len(read)

@@ -244,7 +244,7 @@ class Recording:
     """All that one worker counts between two reports."""
 
     __slots__ = (
-        "_joints", "_log", "_log_bytes", "_log_dropped", "_models", "_pair_bytes", "_pairs",
+        "_log", "_log_bytes", "_log_dropped", "_models", "_pair_bytes", "_pairs",
         "_refused", "_series", "_streaks", "held", "joints", "pairs_dropped", "touched",
         "touched_models",
     )  # fmt: skip
@@ -255,7 +255,6 @@ class Recording:
         self.touched_models: list[ModelCounts] = []
         self._series: dict[tuple[str, str, str, str], Series] = {}
         self._streaks: dict[tuple[str, str, str], Streaks] = {}
-        self._joints: dict[tuple[Series, ...], Joint] = {}
         self._models: dict[str, ModelCounts] = {}
         self._refused: dict[str, int] = {}
         self._pairs: list[Pair] = []
@@ -275,13 +274,12 @@ class Recording:
         return found
 
     def joint(self, model: str, version: str, arm: str, segments: tuple[str, ...]) -> Joint:
-        """Everyone's Series and those of ``segments``; the same Joint under every Plan."""
+        """Everyone's Series and those of ``segments``; whoever asks keeps it.
+
+        There are as many as segments can be combined: they must not outlive a Plan here.
+        """
         several = tuple(self.series(model, version, arm, label) for label in ("", *segments))
-        found = self._joints.get(several)
-        if found is None:
-            streaks = self._streaks_of(model, version, arm)
-            found = self._joints[several] = Joint(self, streaks, several)
-        return found
+        return Joint(self, self._streaks_of(model, version, arm), several)
 
     def _streaks_of(self, model: str, version: str, arm: str) -> Streaks:
         return self._streaks.setdefault((model, version, arm), Streaks())

@@ -119,3 +119,10 @@ async def test_the_metrics_of_a_shift_and_of_a_stable_that_is_down(door: Door) -
     assert told(door, "pointsman_stable_down") == [
         'pointsman_stable_down{model="credit-risk",arm="stable"} 1'
     ]
+
+
+async def test_quality_of_a_model_that_is_not_looked_at(door: Door) -> None:
+    status, body, _ = await door.ask("GET", f"{MODEL}/quality")
+    assert (status, body["versions"], body["read"]) == (200, [], 0)
+    status, _, _ = await door.ask("GET", "/v1/models/gone/quality")
+    assert status == 404

@@ -15,6 +15,7 @@ class Version:
     def __init__(self, name: str) -> None:
         self.name = name
         self.failing = False
+        self.outputs: list[dict[str, Any]] = []  # tensors of the open inference protocol
         version = self
 
         class Answers(http.server.BaseHTTPRequestHandler):
@@ -23,11 +24,16 @@ class Version:
             def do_GET(self) -> None:
                 if self.path.endswith("/hold"):
                     time.sleep(0.5)
-                body = json.dumps({"version": version.name}).encode()
+                body = json.dumps({"version": version.name, "outputs": version.outputs}).encode()
                 self.send_response(500 if version.failing else 200)
+                self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
 
             def log_message(self, *_: Any) -> None: ...
 

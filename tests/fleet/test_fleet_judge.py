@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -68,6 +71,15 @@ class House:
     def ask(self, customers: range) -> list[dict[str, Any]]:
         return [call(self.port, PATH, {"X-Customer-Id": f"c{n}"}) for n in customers]
 
+    def post(self, customer: str, body: dict[str, Any]) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        headers = {"X-Customer-Id": customer, "Content-Type": "application/json"}
+        try:
+            connection.request("POST", PATH, json.dumps(body), headers)
+            assert connection.getresponse().status == 200
+        finally:
+            connection.close()
+
     def get(self, what: str) -> dict[str, Any]:
         return call(self.admin, f"/v1/{what}")
 
@@ -95,6 +107,10 @@ class House:
         command = [*POINTSMAN, *arguments, "--config", str(self.path)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
         return done.stdout
+
+
+def tensor(name: str, value: float) -> dict[str, Any]:
+    return {"name": name, "shape": [1], "datatype": "FP64", "data": [value]}
 
 
 @pytest.fixture
@@ -149,6 +165,29 @@ def test_the_judge_reverts_and_the_revert_is_watched(houses: Any) -> None:
     assert "stable is watched until" in house.run("status")
 
 
+def test_bad_answers_revert_and_predictions_are_logged(houses: Any) -> None:
+    house = houses(
+        {"rules": {"answers": {"event": "bad_output", "of": "score.range"}}},
+        predictions={"percent": 100, "output": "score"},
+        quality={"percent": 100, "outputs": {"score": {"range": [0, 1]}}},
+    )
+    for version, score in (("1", 0.5), ("2", 7.0)):
+        house.versions[version].outputs = [tensor("score", score)]
+    for n in range(40):
+        house.post(f"c{n}", {"inputs": [tensor("age", 30.0)]})
+    until(lambda: house.model()["latches"])
+    assert [it["reason"] for it in house.model()["latches"]] == ["answers"]
+    versions = {it["version"]: it for it in house.get("models/m/quality")["versions"]}
+    assert versions["2"]["bad_output"] > 0
+    assert versions["1"]["bad_output"] == 0
+
+    def logged() -> set[tuple[str, str]]:
+        with sqlite3.connect(house.path.parent / ".pointsman" / "ledger.sqlite3") as database:
+            return set(database.execute("SELECT DISTINCT version, arm FROM predictions"))
+
+    until(lambda: logged() == {("1", "stable"), ("2", "canary")})
+
+
 def test_a_dead_stable_is_not_gone_back_to(houses: Any) -> None:
     house = houses({"rules": {"errors": {"event": "error"}}}, last_resort="3")
     house.versions["1"].failing = house.versions["2"].failing = True
@@ -175,8 +214,6 @@ def _one_arm_fails(house: House) -> bool:
 
 
 def _metrics(house: House) -> str:
-    import http.client
-
     connection = http.client.HTTPConnection("127.0.0.1", house.admin, timeout=10)
     try:
         connection.request("GET", "/metrics")

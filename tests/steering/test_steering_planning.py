@@ -12,7 +12,7 @@ from proxy.routing.plan import CanaryPlan
 from proxy.settings import compile_plan
 from proxy.steering import planning
 from proxy.steering.planning import Orders
-from proxy.store import Override
+from proxy.store import Hold, Override, Shift
 from proxy.terms import Latch
 
 
@@ -105,3 +105,32 @@ def test_a_model_without_a_customer_key_can_have_no_canary() -> None:
     assert "no `customer`" in planning.unfit(model, "2")
     assert planning.unfit(FILE.models[0], "2") == ""
     assert "not in the config" in planning.unfit(None, "2")
+
+
+def hold(percent: float, version: str = "3", reason: str = "errors") -> Hold:
+    return Hold("m", version, percent, reason, "", {}, 0.0, "pointsman")
+
+
+percents = st.integers(0, 10_000).map(lambda n: n / 100)
+
+
+@given(percents, st.lists(percents, max_size=3), percents)
+def test_a_held_share_is_never_above_any_hold(
+    asked: float, bounds: list[float], other: float
+) -> None:
+    holds = {("m", "3", f"r{n}"): hold(it, reason=f"r{n}") for n, it in enumerate(bounds)}
+    holds["m", "2", "r"] = hold(other, "2", "r")
+    plan = planning.build(FILE, Orders({"m": override("3", asked)}, holds=holds), 7)
+    (model,) = (it for it in plan.models if it.name == "m")
+    assert model.canary is not None
+    assert model.canary.percent == min([asked, *bounds])
+
+
+def test_a_shift_gives_everybody_the_last_resort() -> None:
+    shift = Shift("m", "2", "1", "", 0.0, "pointsman")
+    plan = planning.build(FILE, Orders(shifts={"m": shift}), 7)
+    (model,) = (it for it in plan.models if it.name == "m")
+    assert (model.stable, model.canary) == ("2", None)
+    assert "2" not in {it.version for it in model.shadows}, "nobody is copied to itself"
+    gone = Shift("m", "9", "1", "", 0.0, "pointsman")
+    assert planning.build(FILE, Orders(shifts={"m": gone}), 7) == planning.build(FILE, Orders(), 7)
