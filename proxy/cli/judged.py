@@ -44,8 +44,11 @@ def guardrails(model: ModelStatus) -> Iterator[Line]:
         return
     customers = ", ".join(f"{arm} about {n:,}" for arm, n in trial.customers.items())
     dropped = f", {trial.dropped:,} incidents dropped" if trial.dropped else ""
+    lasted = f"since {clock(trial.began)}"
+    if trial.ended is not None:
+        lasted = f"from {clock(trial.began)} to {clock(trial.ended)}"
     yield (
-        f"trial of {trial.version} beside {trial.stable} since {clock(trial.began)}, alpha "
+        f"trial of {trial.version} beside {trial.stable} {lasted}, alpha "
         f"{trial.alpha:g}: customers {customers or 'not known yet'}{dropped}",
         "",
     )

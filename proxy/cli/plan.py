@@ -165,7 +165,7 @@ def _asked(
 def _customers(model: ModelStatus, now: float, notes: list[str]) -> float:
     """Within an hour: by the census of a canary that is judged, else by requests."""
     if model.trial is not None and any(model.trial.customers.values()):
-        seconds = max(now - model.trial.began, 1.0)
+        seconds = max((model.trial.ended or now) - model.trial.began, 1.0)
         if seconds < YOUNG:
             notes.append(
                 f"the canary that customers were counted for began {seconds:.0f} s ago: too short "

@@ -8,7 +8,7 @@ snapshot and the lines on the disk.  Nothing here waits; time is an argument.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +44,7 @@ class Course(msgspec.Struct):
     began: float
     share: float = 0.0
     slow: float | None = None
-    findings: tuple[Finding, ...] = ()
+    failing: tuple[Finding, ...] = ()
     judged_at: float = -1.0
     recovered: bool = False
     steps: list[Step] = []  # the shares before the restart, where it was taken up again
@@ -54,12 +54,36 @@ class Course(msgspec.Struct):
     dropped: int = 0
     seen: dict[str, int] = msgspec.field(default_factory=dict)  # source -> observations in all
 
+    def judge(self, now: float) -> None:
+        """Ask the trial what fails: all that a tick has to know."""
+        self.failing, self.judged_at = self.trial.failing(now), now
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All that was found, in words, which is for people to read: made when they do."""
+        return self.trial.findings(self.judged_at)
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What a model's last trial had found when it ended at ``at``: why its canary is gone."""
+
+    guardrails: Guardrails
+    version: str
+    stable: str
+    began: float
+    at: float
+    recovered: bool
+    findings: tuple[Finding, ...]
+    seen: dict[str, int]
+    dropped: int
+
 
 class Trials:
     """The trials of all models.  ``folder`` holds the evidence files; None: nothing is kept."""
 
     def __init__(self, folder: Path | None, clock: Callable[[], float]) -> None:
         self._courses: dict[str, Course] = {}
+        self._ended: dict[str, Ended] = {}
         self._news: set[str] = set()  # models of which something was observed
         self._counted: dict[str, None] = {}  # of which more was counted, the longest waiting first
         self.writer = None if folder is None else EvidenceWriter(folder, self._head, clock=clock)
@@ -80,7 +104,7 @@ class Trials:
             course = Course(trial, rules, canary.version, model.stable, now)
         self._courses[model.name] = course
         self.follow(model)
-        course.findings = course.trial.findings(now)
+        course.judge(now)
         self._news.add(model.name)
 
     def follow(self, model: ModelPlan) -> None:
@@ -94,8 +118,26 @@ class Trials:
         """There is no such canary any more: nothing of it counts for another one."""
         self._news.discard(name)
         self._counted.pop(name, None)
-        if self._courses.pop(name, None) is not None and self.writer is not None:
+        course = self._courses.pop(name, None)
+        if course is None:
+            return
+        self._ended[name] = Ended(
+            guardrails=course.guardrails,
+            version=course.version,
+            stable=course.stable,
+            began=course.began,
+            at=now,
+            recovered=course.recovered,
+            findings=course.findings,
+            seen=course.seen,
+            dropped=course.trial.dropped + course.dropped,
+        )
+        if self.writer is not None:
             self.writer.end(name, now)
+
+    def keep(self, models: Container[str]) -> None:
+        """Forget the last trials of models that the config does not have any more."""
+        self._ended = {name: it for name, it in self._ended.items() if name in models}
 
     def change(self, model: ModelPlan, rules: Guardrails, now: float) -> None:
         """Other guardrails for the canary that there is."""
@@ -108,10 +150,11 @@ class Trials:
             return
         if not self._judges(rules):
             self.end(model.name, now)
+            del self._ended[model.name]
             return
         self._flush(model.name, course, now)
         course.trial, course.guardrails = Trial.restore(rules, course.trial.snapshot()), rules
-        course.findings = course.trial.findings(now)
+        course.judge(now)
         self._news.add(model.name)
         if self.writer is not None:
             self.writer.renew(model.name)
@@ -220,7 +263,7 @@ class Trials:
         for name in changed:
             course = self._courses[name]
             self._flush(name, course, now)
-            course.findings, course.judged_at = course.trial.findings(now), now
+            course.judge(now)
         return list(changed)
 
     def _flush(self, name: str, course: Course, now: float) -> None:
@@ -248,6 +291,10 @@ class Trials:
     def course(self, name: str) -> Course | None:
         """The trial of a model's canary, to be looked at."""
         return self._courses.get(name)
+
+    def ended(self, name: str) -> Ended | None:
+        """The model's last trial, while there is no other one."""
+        return None if name in self._courses else self._ended.get(name)
 
     def findings(self, name: str) -> tuple[Finding, ...]:
         course = self._courses.get(name)

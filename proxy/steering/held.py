@@ -127,6 +127,7 @@ class Held:
         for found in (self.findings, self.since, self.stable_down):
             for name in [name for name in found if name not in rules.models]:
                 del found[name]
+        self.trials.keep(rules.models)
         for name, model in self.in_force.items():
             if name in rules.models:
                 self.trials.change(model, rules.guardrails[name], now)

@@ -62,11 +62,11 @@ class Judging:
             if model is None or model.canary is None or course is None:
                 continue
             version = model.canary.version
-            if (finding := tripped(course.findings)) is not None:
+            if (finding := tripped(course.failing)) is not None:
                 latches.append(latch_for(name, version, finding, now))
             holds += [
                 (model, it)
-                for it in holding(course.findings)
+                for it in holding(course.failing)
                 if (name, version, it.check) not in held.holds
                 and not held.has_passed(name, version, it.check, course.began)
             ]

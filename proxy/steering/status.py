@@ -117,7 +117,8 @@ class FindingStatus(msgspec.Struct):
 
 
 class TrialStatus(msgspec.Struct):
-    """What the sequential judge has seen of the canary since it began.
+    """What the sequential judge has seen of the canary since it began; or of the last one, until
+    it ``ended``.
 
     ``observations`` are by source, since the trial began or the desk was started; ``dropped``
     are incidents that no report had room for.
@@ -132,6 +133,7 @@ class TrialStatus(msgspec.Struct):
     customers: dict[str, int]  # arm -> customers, estimated; empty while none are known
     observations: dict[str, int]
     dropped: int
+    ended: float | None = None  # null while it goes on
 
 
 class EvidenceFilesStatus(msgspec.Struct):

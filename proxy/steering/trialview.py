@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from proxy.steering import status as s
-from proxy.steering.evidence import Course, Trials
+from proxy.steering.evidence import Course, Ended, Trials
 from proxy.steering.held import Held
 from proxy.steering.validating import Validating
 from proxy.store import Entry
@@ -36,8 +36,8 @@ def finding(found: Finding, passed: bool = False) -> s.FindingStatus:
 
 
 def guardrails(held: Held, model: str) -> list[s.FindingStatus]:
-    """What the trial of the canary in force has found."""
-    course = held.trials.course(model)
+    """What the trial of the canary in force has found; without one, what the last one had."""
+    course = held.trials.course(model) or held.trials.ended(model)
     if course is None:
         return []
     return [
@@ -48,8 +48,13 @@ def guardrails(held: Held, model: str) -> list[s.FindingStatus]:
 
 def trial(held: Held, model: str) -> s.TrialStatus | None:
     course = held.trials.course(model)
-    if course is None:
-        return None
+    if course is not None:
+        return _trial(course, course.trial.dropped + course.dropped)
+    ended = held.trials.ended(model)
+    return None if ended is None else _trial(ended, ended.dropped, ended.at)
+
+
+def _trial(course: Course | Ended, dropped: int, ended: float | None = None) -> s.TrialStatus:
     rules = course.guardrails
     return s.TrialStatus(
         version=course.version,
@@ -60,11 +65,12 @@ def trial(held: Held, model: str) -> s.TrialStatus | None:
         alpha=rules.alpha,
         customers=_customers(course),
         observations=dict(course.seen),
-        dropped=course.trial.dropped + course.dropped,
+        dropped=dropped,
+        ended=ended,
     )
 
 
-def _customers(course: Course) -> dict[str, int]:
+def _customers(course: Course | Ended) -> dict[str, int]:
     """As the findings know them: all rules count the same customers."""
     for it in course.findings:
         canary = it.numbers.get("canary_customers")

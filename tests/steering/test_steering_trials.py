@@ -176,7 +176,10 @@ async def test_clearing_a_revert_begins_afresh(scene: Scene) -> None:
     desk.report(0, told(*failing(6)))
     scene.ticks()
     assert scene.canary() is None
-    assert desk.status().models["m"].trial is None
+    ended = desk.status().models["m"]
+    assert ended.trial is not None
+    assert ended.trial.ended is not None
+    assert [it.verdict for it in ended.guardrails if it.check == "errors"] == ["fail"]
     await desk.clear_revert("m", "3", "ada", "fixed")
     scene.ticks()
     assert scene.canary() == "3@5"
