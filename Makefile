@@ -39,7 +39,7 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: install ## Release three versions of a real model and watch one revert (STAY=1 leaves it up)
+demo: install ## Release five versions of a real model and watch three revert (STAY=1 leaves it up)
 	@STAY="$(STAY)" $(BIN)/python -m demo
 
 test: install ## Run the tests (PYTEST_ARGS="-k word" picks some)

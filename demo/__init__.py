@@ -12,7 +12,7 @@ desk        reading pointsman's admin API and metrics
 summary     numbers from what the callers saw (pure), and the same as text
 show        what the person at the terminal sees
 picture     the same numbers drawn                       (runs in the second environment)
-train       three versions of the model                  (runs in the second environment)
+train       the versions of the model                        (runs in the second environment)
 runtime     versions 3 and 4, which fail in their ways   (runs in a model server; fading says how)
 workfile    the working copy of the config, edited as an operator would
 environment, data, prepare: what is made once; keep: what a run leaves; places: where things are

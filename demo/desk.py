@@ -95,7 +95,8 @@ def latch(status: Status, model: str, version: str) -> dict[str, Any] | None:
 
 def findings(status: Status, model: str) -> list[dict[str, Any]]:
     """What the judge last found about the canary: check, verdict, message and numbers of each."""
-    return [dict(one) for one in status["models"][model]["findings"]]
+    told = status["models"][model]
+    return [dict(one) for one in (*told["guardrails"], *told["findings"])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ def _latency(panel: Any, run: Run) -> None:
     panel.yaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:g} ms"))
     panel.set_title("Latency of every request, as its caller saw it")
     panel.tick_params(labelbottom=False)
-    panel.legend(loc="upper left", bbox_to_anchor=(0.0, 0.885), ncols=5, markerscale=1.6,
+    panel.legend(loc="upper left", bbox_to_anchor=(0.0, 0.885), ncols=7, markerscale=1.6,
                  handletextpad=0.2, columnspacing=1.2)  # fmt: skip
 
 

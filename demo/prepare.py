@@ -29,7 +29,7 @@ def alone() -> Iterator[None]:
 
 
 def prepare(out: Console) -> None:
-    """The second environment, the customers, the three versions.  Raises DemoError."""
+    """The second environment, the customers, the versions.  Raises DemoError."""
     if not environment.is_ready():
         python = environment.find_python(sys.version_info[:2])
         with show.step(out, "setting up the model servers' own environment (once, about 600 MB)"):
@@ -38,7 +38,7 @@ def prepare(out: Console) -> None:
         with show.step(out, "fetching 30,000 real customers (once, 38 MB)"):
             data.fetch()
     if not _is_trained():
-        with show.step(out, "training v1, v2 and v3 (once)"):
+        with show.step(out, "training the versions (once)"):
             _train()
 
 

@@ -56,8 +56,8 @@ ACTS: Final = (
     Act("3b", "v2 decides for 10 % of customers", "v2 canary, 10 %", 10, canary=("2", 10.0)),
     Act("4", "v3 decides for 10 %, and goes bad", "v3, 10 %", 4, canary=("3", 10.0), reverts=7),
     Act("5", "the file asks 25 % for v3: the revert holds", "v3, 25 %", 4, canary=("3", 25.0)),
-    Act("6", "v4 fails young customers only", "v4, 20 %", 3, canary=("4", 20.0), reverts=5),
-    Act("7", "v5 never fails, and approves too few", "v5, 20 %", 3, canary=("5", 20.0), reverts=8),
+    Act("6", "v4 fails young customers only", "v4, 20 %", 6, canary=("4", 20.0), reverts=5),
+    Act("7", "v5 never fails, and approves too few", "v5, 20 %", 6, canary=("5", 20.0), reverts=8),
     Act("8", "the truth about act 3 comes in, from a file", "labels", 4),
 )
 BAD: Final = "3"  # the version that is to be reverted

@@ -1,4 +1,4 @@
-"""Three versions of a credit-default model, trained on the real customers.
+"""The versions of a credit-default model, trained on the real customers.
 
 Runs in the second environment.  Seven customers of ten teach, the other three are held out:
 they measure the versions here, and they are the callers of the demo.
@@ -46,7 +46,7 @@ def education(row: Any) -> str:
 
 
 def versions() -> dict[str, Any]:
-    """The three untrained versions by name."""
+    """The untrained versions by name."""
     from sklearn.ensemble import (
         HistGradientBoostingClassifier,
     )
