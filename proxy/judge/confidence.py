@@ -37,7 +37,8 @@ def rate_interval(events: float, n: float, z: float = _Z_95) -> Interval:
     scale = 1.0 / (1.0 + square / n)
     middle = (rate + square / (2.0 * n)) * scale
     half = z * scale * math.sqrt(rate * (1.0 - rate) / n + square / (4.0 * n * n))
-    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+    low = 0.0 if events == 0 else max(0.0, middle - half)  # not nearly nought, by rounding
+    return Interval(low, 1.0 if events == n else min(1.0, middle + half))
 
 
 def rho_squared(alpha: float, planned: float) -> float:
