@@ -17,7 +17,7 @@ COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format bench bench-plane load docs lock clean
+.PHONY: help install demo test lint format bench bench-plane figures load docs lock clean
 
 help: ## Say what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ format: install ## Write the code in the house's style
 
 bench: install ## Measure beside nginx, HAProxy, Envoy and a plain proxy (QUICK=1: two minutes)
 	@$(BIN)/python -m loadtests.bench $(if $(filter-out 0,$(QUICK)),--quick) $(BENCH_ARGS)
+
+figures: install ## Simulate releases at full size: the figures of docs/judge-tools.md
+	@$(BIN)/python -m loadtests.judge
 
 bench-plane: install ## Measure the data plane alone (AGAINST=HEAD: in turns with that revision)
 	@$(BIN)/python -m loadtests.plane $(if $(AGAINST),--against $(AGAINST))

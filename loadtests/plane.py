@@ -25,9 +25,11 @@ from proxy.routing.plan import (
     ModelPlan,
     Plan,
     PoolLimits,
+    SamplePlan,
     SegmentPlan,
     ShadowPlan,
     VersionPlan,
+    WatchPlan,
 )
 from proxy.traffic import Plane
 from proxy.traffic.connection import CallerConnection
@@ -44,6 +46,9 @@ SEGMENTS = (SegmentPlan("age_band", KeySource("header", "X-Age-Band"), ("young",
 SHADOWS = (ShadowPlan("3", 100.0, salt="copies", pair_percent=0.0),)
 ALL_PAIRED = (ShadowPlan("3", 100.0, salt="copies", pair_percent=100.0, pair_salt="pairs"),)
 PAIRED = (ShadowPlan("3", 100.0, salt="copies", pair_percent=10.0, pair_salt="pairs"),)
+#: What the judge asks for by default, and with a tenth of the customers' exchanges kept whole.
+WATCH = WatchPlan(slow=1.0)
+SAMPLED = WatchPlan(slow=1.0, sample=SamplePlan(10.0, "samples"))
 
 
 class Sink(ScriptedTransport):
@@ -53,8 +58,13 @@ class Sink(ScriptedTransport):
         """Nothing is kept: the figure is the plane's, not the list's."""
 
 
-def plan(shadows: tuple[ShadowPlan, ...], segments: tuple[SegmentPlan, ...], models: int) -> Plan:
-    """One canary of 10 %; ``models`` of the same shape and at the same endpoints."""
+def plan(
+    shadows: tuple[ShadowPlan, ...],
+    segments: tuple[SegmentPlan, ...],
+    models: int,
+    watch: WatchPlan | None = WATCH,
+) -> Plan:
+    """One canary of 10 %, watched; ``models`` of the same shape and at the same endpoints."""
     versions = tuple(
         VersionPlan(name, (Endpoint("192.0.2.1", port),), PoolLimits(1e6, 1e6, 10**9))
         for name, port in (("1", 9001), ("2", 9002), ("3", 9003))
@@ -72,6 +82,7 @@ def plan(shadows: tuple[ShadowPlan, ...], segments: tuple[SegmentPlan, ...], mod
                 canary=CanaryPlan("2", 10.0),
                 shadows=shadows,
                 segments=segments,
+                watch=watch,
             )
             for n in range(models)
         ),
@@ -139,6 +150,8 @@ def scenarios() -> tuple[tuple[str, Plan, int], ...]:
     """The rows: a name, a Plan, and how many of its models are asked."""
     rows = (
         ("split", plan((), (), 1)),
+        ("split, not watched", plan((), (), 1, None)),
+        ("split, 10 % sampled", plan((), (), 1, SAMPLED)),
         ("split, a segment", plan((), SEGMENTS, 1)),
         ("split, 1,000 models", plan((), (), 1000)),
         ("split, 100 % mirror", plan(SHADOWS, (), 1)),

@@ -116,7 +116,7 @@ def serve(plane: Plane, requests: int, chance: random.Random) -> None:
             age = f"age_band={AGES[number % len(AGES)]}"
             for one in (arm, mirror.route):
                 total = int(chance.lognormvariate(16.8, 0.5))  # 20 ms, give or take
-                record(one.all_series((age,)), "ok", total * 9 // 10, total, 500, 200)
+                record(one.joint((age,)), "ok", total * 9 // 10, total, 500, 200)
             route.counts.count_copy("3", "sent")
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from loadtests.plane import ANSWER, SEGMENTS, SHADOWS, plan, requests, staged
+from loadtests.plane import ANSWER, SAMPLED, SEGMENTS, SHADOWS, WATCH, plan, requests, staged
 from proxy.routing.plan import Plan
 
-WARM: Final = 200
+#: Once to get warm, and once again, so that no customer is new any more.
 COUNTED: Final = 200
 #: The parts of the way, and the modules that do the work of each.
 PARTS: Final = (
@@ -27,6 +27,7 @@ PARTS: Final = (
     ("deciding", ("decision", "split", "match", "keys", "board")),
     ("choosing and keeping connections", ("upstreams", "pools", "pool", "health")),
     ("recording", ("recording", "histogram", "ending")),
+    ("telling the judge", ("census", "evidence", "watching")),
     ("the copy", ("mirror", "copying", "rewriting")),
 )
 
@@ -52,8 +53,8 @@ def count(scenario: Plan) -> Counts:
     """What ``COUNTED`` requests take, once everything is warm."""
     _, caller, upstreams = staged(scenario)
     counts = Counts()
-    for number, request in enumerate(requests(WARM + COUNTED)):
-        if number == WARM:
+    for number, request in enumerate(requests(COUNTED) * 2):
+        if number == COUNTED:
             # Python 3.12 tells of bytecodes only if somebody had asked before it began to trace.
             sys._getframe().f_trace_opcodes = True
             sys.settrace(counts)
@@ -78,8 +79,12 @@ def rows(counts: Counts) -> list[tuple[str, float, float]]:
 
 
 def main() -> None:
-    for name, shadows in (("split", ()), ("split, 100 % mirror", SHADOWS)):
-        found = rows(count(plan(shadows, SEGMENTS, 1)))
+    for name, shadows, watch in (
+        ("split", (), WATCH),
+        ("split, 10 % sampled", (), SAMPLED),
+        ("split, 100 % mirror", SHADOWS, WATCH),
+    ):
+        found = rows(count(plan(shadows, SEGMENTS, 1, watch)))
         print(f"{name + ', a segment':<40} bytecodes   calls")
         for part, bytecodes, calls in found:
             print(f"  {part:<38} {bytecodes:9.0f} {calls:7.1f}")

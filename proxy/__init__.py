@@ -17,6 +17,7 @@ settings    what the operator wrote: schema, load, crosscheck, compile to a Plan
 store       what must survive: the history file, and the latches folded from it
 net         asyncio sockets: dial, pool, deadlines, scripted transports for tests
             GROUND (pure: no I/O, no clock, no chance, no logging)
+report      text and pictures from facts: charts
 judge       evidence in, verdict out: breakers, sequential tests, promotion
 compare     pairs of stable and shadow answers, counted
 quality     whether inputs and outputs are what they should be: rules, profile, checks

@@ -30,7 +30,14 @@ from proxy.fleet.gather import Gather
 from proxy.fleet.plans import PlanWriter
 from proxy.net import Tasks
 from proxy.routing.plan import Plan
-from proxy.settings import Settings, compile_plan, load, needs_restart, parse, watch
+from proxy.settings import (
+    Settings,
+    compile_plan,
+    load,
+    needs_restart,
+    parse,
+    watch,
+)
 from proxy.store import History, hash_key
 from proxy.terms import Logged
 
@@ -38,10 +45,12 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from proxy.steering import ReleaseDesk
+    from proxy.steering.beside import Beside
 
 log = logging.getLogger(__name__)
 
 HISTORY: Final = "history.jsonl"
+EVIDENCE: Final = "evidence"
 #: Seconds: a turn of the desk's loop; it tells workers and parent about every fifth one.
 TICK_EVERY: Final = 0.1
 BEAT_TICKS: Final = 5
@@ -131,6 +140,7 @@ class DeskHouse:
         self._drain = 0.0
         self._history: History | None = None
         self._desk: ReleaseDesk | None = None
+        self._beside: Beside | None = None
         self._admin: web.AppRunner | None = None
 
     # ---- start is a list
@@ -140,6 +150,7 @@ class DeskHouse:
         # Late: the parent shares this file and must not load all this.
         from proxy import admin
         from proxy.steering import ReleaseDesk
+        from proxy.steering.beside import Beside
 
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
         either: list[asyncio.Future[Any]] = [self._birth, self._over]
@@ -151,15 +162,25 @@ class DeskHouse:
         self._settings, refused = self._first_settings(birth.config)
         self._history = History(self._settings.state_dir / HISTORY)
         self._hash_key = hash_key(self._settings.state_dir)
-        self._desk = desk = ReleaseDesk(self._settings, self._history, self._publish)
+        evidence = self._settings.state_dir / EVIDENCE
+        self._desk = desk = ReleaseDesk(
+            self._settings, self._history, self._publish, evidence=evidence
+        )
         if refused is not None:
             desk.reload_refused(refused)
         if self._settings.access_log is not None:
             self._access_log = AccessLog(self._settings.access_log.path)
+        self._beside = beside = Beside(desk, self._settings, self._hash_key)
+        beside.start()
         self._gather.serve(desk)
         self._keep(desk.plan)
         listening.listen(sock)
-        application = admin.build(desk, host=self._settings.admin.host, reload=self.reload)
+        application = admin.build(
+            desk,
+            host=self._settings.admin.host,
+            reload=self.reload,
+            feedback_desk=beside.feedback,
+        )
         self._admin = await admin.serve(application, sock)
         self._control.send(m.Ready(os.getpid()))
         # A collection walks all that lives, for a thousand models a tenth of a second in which
@@ -185,6 +206,8 @@ class DeskHouse:
         await self._tasks.cancel()
         if self._admin is not None:
             await self._admin.cleanup()
+        if self._beside is not None:
+            await self._beside.close()
         if self._desk is not None:
             await self._desk.close()
         if self._history is not None:
@@ -242,6 +265,8 @@ class DeskHouse:
         """To the workers first; then to the parent, for workers that are yet to be born."""
         self._gather.publish(plan)
         self._keep(plan)
+        if self._beside is not None:
+            self._beside.follow(plan)
 
     def _keep(self, plan: Plan) -> None:
         self._control.send(self._writer.kept(self._sealed(plan), self._config, self._drain))
@@ -316,6 +341,8 @@ class DeskHouse:
         before, self._config = self._config, content or self._config
         if self._desk.reload(settings):
             self._keep(self._desk.plan)
+            if self._beside is not None:
+                self._beside.use(settings)
         else:
             self._config = before
 

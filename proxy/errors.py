@@ -49,6 +49,10 @@ class StateError(PointsmanError):
     """The state directory cannot be used, or what is in it cannot be trusted."""
 
 
+class ReplayError(PointsmanError):
+    """What was given as evidence cannot be read; says which file, which line, what is allowed."""
+
+
 class Unreachable(PointsmanError):
     """The admin API of a running pointsman does not answer."""
 

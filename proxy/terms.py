@@ -140,6 +140,10 @@ class Pair(msgspec.Struct, frozen=True):
 class Incident(msgspec.Struct, frozen=True):
     """One exchange that may count against its version: failed, slow, or saved by stable.
 
+    ``outcome`` is a failure of the upstream's own; for one that was slow alone, ``ok``,
+    ``upstream_4xx``, or ``caller_left`` by a caller who did not wait any longer.  A customer's
+    alike ones of a quarter of a second are one, the slowest.
+
     Only exchanges whose arm was drawn (by the split, never by a tester or a missing key that is
     always stable) become incidents.  ``share`` is the canary's share, 0 to 1, that the draw was
     made with; without it no incident is fair evidence (judge).
@@ -154,7 +158,7 @@ class Incident(msgspec.Struct, frozen=True):
     segments: tuple[str, ...]
     at: float  # seconds since the epoch
     outcome: str
-    seconds: float  # in total
+    seconds: float  # in total, as long as the caller waited
     fallback: bool  # stable answered in the place of this version
 
 
@@ -176,13 +180,18 @@ class Newcomers(msgspec.Struct, frozen=True):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One exchange kept whole, up to a cap: for the prediction log and for data quality."""
+    """One exchange kept whole, up to a cap: for the prediction log and for data quality.
+
+    ``arm`` is the one that was drawn; who answered is ``answer.version``, which is stable's where
+    stable stood in for a failing canary.
+    """
 
     request_id: str
     model: str
     arm: str
     share: float  # the canary's, 0 to 1; 0 without a canary
-    drawn: bool  # by the split: fair evidence
+    #: Fair evidence: the arm was drawn by the split, and it was sampled whatever its arm.
+    drawn: bool
     customer: str  # keyed hash, "" when the request named nobody
     segments: tuple[str, ...]
     at: float

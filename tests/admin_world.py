@@ -19,7 +19,7 @@ from proxy.measure import EndpointState, ModelTally, PoolState, Report, Tally, h
 from proxy.settings import Settings, load
 from proxy.steering import ReleaseDesk
 from proxy.store import History
-from proxy.terms import Half, Outcome, Pair
+from proxy.terms import Half, Incident, Outcome, Pair
 
 CONFIG = """\
 models:
@@ -31,11 +31,17 @@ models:
       "1": {endpoints: [http://127.0.0.1:8001]}
       "2": {endpoints: [http://127.0.0.1:8002]}
       "3": {endpoints: [http://127.0.0.1:8003, "unix:/run/three.sock"]}
+      "4": {endpoints: [http://127.0.0.1:8005]}
     split:
       stable: "1"
       canary: {version: "2", percent: 5}
       shadow: [{version: "3", percent: 100, headers: {add: {X-Token: "very secret"}}}]
     testers: {header: X-Tester, secret: {env: TESTERS_SECRET}}
+    last_resort: "4"
+    guardrails:
+      rules:
+        errors: {event: error, segments: [age=young]}
+        slow: {event: slow, over: 1s, critical: false}
   other:
     match: {path_prefix: /other}
     versions: {"1": {endpoints: [http://127.0.0.1:8004]}}
@@ -128,6 +134,27 @@ def report() -> Report:
     )
 
 
+def failures(
+    n: int, arm: str = "canary", seconds: float = 0.01, outcome: str = "upstream_5xx"
+) -> Report:
+    """So many customers of one arm fail, or wait."""
+    made = Report(seconds=0.25)
+    version = {"canary": "2", "stable": "1"}[arm]
+    made.incidents += [
+        Incident(f"r{k}", "credit-risk", version, arm, 0.05, f"{arm}{k}", ("age=young",),
+                 1_790_000_001.0, outcome, seconds, False)
+        for k in range(n)
+    ]  # fmt: skip
+    return made
+
+
+def stable_is_down() -> Report:
+    """A worker has taken stable's only endpoint out."""
+    made = Report(seconds=0.25)
+    made.endpoints.append(EndpointState("credit-risk", "1", "127.0.0.1:8001", 0, True, "refused"))
+    return made
+
+
 @pytest.fixture
 async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
     monkeypatch.setenv("TESTERS_SECRET", SECRET)
@@ -135,7 +162,8 @@ async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     config.write_text(CONFIG)
     history = History(tmp_path / ".pointsman" / "history.jsonl")
     clock = Clock()
-    desk = ReleaseDesk(load(config), history, lambda _plan: None, clock)
+    evidence = tmp_path / ".pointsman" / "evidence"
+    desk = ReleaseDesk(load(config), history, lambda _plan: None, clock, evidence)
     sock = socket.create_server(("127.0.0.1", 0))
     made = Door(f"http://127.0.0.1:{sock.getsockname()[1]}", desk, config, clock)
 

@@ -146,6 +146,33 @@ async def delete_revert(request: web.Request) -> web.Response:
     return done(request, model)
 
 
+@routes.delete("/v1/models/{model}/hold")
+async def delete_hold(request: web.Request) -> web.Response:
+    """Also of a model that left the config, as with reverts."""
+    desk, model = request.app[DESK], request.match_info["model"]
+    body = await read(request, Body)
+    await desk.clear_hold(model, body.actor, body.reason)
+    return done(request, model)
+
+
+@routes.delete("/v1/models/{model}/shift")
+async def delete_shift(request: web.Request) -> web.Response:
+    """Also of a model that left the config, as with reverts."""
+    desk, model = request.app[DESK], request.match_info["model"]
+    body = await read(request, Body)
+    await desk.clear_shift(model, body.actor, body.reason)
+    return done(request, model)
+
+
+@routes.get("/v1/models/{model}/evidence")
+async def get_evidence(request: web.Request) -> web.Response:
+    """The trial of the model's canary: findings and counts as they are now."""
+    asked(request, frozenset())
+    desk, model = request.app[DESK], request.match_info["model"]
+    model_plan(desk.plan, model)
+    return answer(desk.evidence(model))
+
+
 @routes.post("/v1/reload")
 async def post_reload(request: web.Request) -> web.Response:
     """Read the config file now, as SIGHUP does.  422 with every problem when it is refused."""

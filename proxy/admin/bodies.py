@@ -63,8 +63,12 @@ def _line(error: Any, allowed: str) -> str:
 async def read(request: web.Request, kind: type[B]) -> B:
     """The body of ``request`` as ``kind``; an empty body stands for ``{}``.
 
-    Raises Problem 400 when it is not JSON, 413 over the limit, 422 with one line per fault.
+    Raises Problem 400 when it is not JSON, 413 over the limit, 415 when it is packed, 422 with
+    one line per fault.
     """
+    if (packed := request.headers.get("Content-Encoding", "identity")).lower() != "identity":
+        detail = f"Content-Encoding: found {packed[:50]!r}; a write here comes as it is"
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
     raw = await request.read()
     try:
         found = json.loads(raw or b"{}", object_pairs_hook=_no_duplicates)

@@ -6,11 +6,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Final
 
 from proxy.admin.metrics import TABLE
+from proxy.judge import Source
 from proxy.measure import histogram
+from proxy.steering import evident, feedback, signals
 from proxy.terms import CopyResult, Outcome
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
 
 LABELS: Final = {
     "model": "the model's name in the config",
@@ -19,9 +27,17 @@ LABELS: Final = {
     "`none` where a version has no part in the split",
     "outcome": ", ".join(f"`{outcome}`" for outcome in Outcome),
     "segment": "`dimension=value`; the values in the config, `other` and `missing`",
-    "result": ", ".join(f"`{result}`" for result in CopyResult),
+    "result": f"of copies {_listed(CopyResult)}; of a validation `running`, `recovered`, "
+    f"`not_recovered`, `inconclusive`; of feedback {_listed(feedback.RESULTS)}; of it as evidence "
+    f"{_listed(evident.RESULTS)}",
+    "guardrail": "the rule's name in the config, with `[dimension=value]` for a protected segment; "
+    "`sample_ratio`",
     "status": "`agree`, `differ`, or `missing` when one side gave no answer",
-    "kind": "`asked`, `by_customers`, `by_requests`",
+    "kind": "of shares `asked`, `by_customers`, `by_requests`; of feedback `label`, `kpi`, or "
+    "`unread` when it was rejected",
+    "source": f"of observations {_listed(Source)}; of signals one that the config names, or "
+    "`other`",
+    "effect": _listed(signals.EFFECTS),
     "reason": "a fixed list: what was wrong with the request, why the canary's answer was not "
     "used, or which check tripped",
     "endpoint": "`host:port` or `unix:/path`, as in the config",

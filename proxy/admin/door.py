@@ -8,11 +8,11 @@ from http import HTTPStatus
 from aiohttp import web
 
 from proxy import __version__
-from proxy.admin import api, guard, health, problems, series
+from proxy.admin import api, feedback, guard, health, problems, series
 from proxy.admin.metrics import CONTENT_TYPE
 from proxy.admin.problems import Problem
 from proxy.admin.state import DESK, RELOAD, Reload
-from proxy.steering import ReleaseDesk
+from proxy.steering import Feedback, ReleaseDesk
 
 LARGEST_BODY = 1024 * 1024  # bytes; the largest write is a split with its reason
 
@@ -29,9 +29,16 @@ PUT    /v1/models/M/split                      {{"percent": 5, "version": "2", "
 DELETE /v1/models/M/split                      the config file's split counts again
 POST   /v1/models/M/revert                     everybody to stable, latched
 DELETE /v1/models/M/reverts/VERSION            a reverted version may be canary again
+DELETE /v1/models/M/hold                       the canary's share may grow again
+DELETE /v1/models/M/shift                      stable again, in the place of the last resort
+GET    /v1/models/M/evidence                   what the judge has seen, and makes of it
 POST   /v1/reload                              read the config file now
+POST   /v1/feedback                            labels and KPI events, one or many
+POST   /v1/signals                             alarms of downstream systems
+GET    /v1/signals                             the last ones, and what they brought about
 
-Writes are JSON (Content-Type: application/json) and may name "reason" and "actor".
+Writes are JSON (Content-Type: application/json) and may name "reason" and "actor";
+feedback and signals may be JSON lines or CloudEvents as well.
 Errors are application/problem+json (RFC 9457).
 """
 
@@ -42,7 +49,9 @@ async def index(_request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     return web.Response(
-        body=await series.exposition_in_turns(request.app[DESK]),
+        body=await series.exposition_in_turns(
+            request.app[DESK], request.app.get(feedback.FEEDBACK)
+        ),
         headers={"Content-Type": CONTENT_TYPE},
     )
 
@@ -52,13 +61,18 @@ async def _no_reload() -> None:
 
 
 def build(
-    desk: ReleaseDesk, *, host: str = "127.0.0.1", reload: Reload = _no_reload
+    desk: ReleaseDesk,
+    *,
+    host: str = "127.0.0.1",
+    reload: Reload = _no_reload,
+    feedback_desk: Feedback | None = None,
 ) -> web.Application:
     """The admin application over ``desk``.
 
     ``host`` is the host of ``admin`` in the config: the one name, besides loopback ones and
     addresses, that a ``Host`` header may carry.  ``reload`` reads the config file, gives it to
-    the desk and raises ConfigError when it is refused.
+    the desk and raises ConfigError when it is refused.  ``feedback_desk`` takes what is said
+    later; without it there is no ledger, and feedback is refused.
     """
     app = web.Application(
         middlewares=[problems.middleware, guard.guard(host)], client_max_size=LARGEST_BODY
@@ -75,12 +89,16 @@ def build(
             *api.routes,
         ]
     )
+    feedback.add(app, feedback_desk)
     return app
 
 
 async def serve(app: web.Application, sock: socket.socket) -> web.AppRunner:
     """Answer on an already listening socket, until ``cleanup()`` of what is returned."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    # What is packed is unpacked where it may be large (packed.py), and refused elsewhere.
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=1.0, auto_decompress=False
+    )
     await runner.setup()
     await web.SockSite(runner, sock).start()
     return runner

@@ -14,12 +14,15 @@ from ipaddress import ip_address
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from proxy.admin.feedback import CONTENT_TYPES
 from proxy.admin.problems import Handler, Problem
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 #: Read by probes and scrapers, which call by whatever name the network gave us.
 NETWORK_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+_JSON = frozenset({"application/json"})
 
 #: The same on every answer: nothing here is for another site's page, or for a cache.
 HEADERS = {
@@ -87,16 +90,21 @@ def check_origin(request: web.Request) -> None:
 
 
 def check_content_type(request: web.Request) -> None:
-    """Raises Problem 415 for a write that is not JSON, a DELETE without a body excepted."""
+    """Raises Problem 415 for a write that is not JSON, a DELETE without a body excepted.
+
+    Feedback may also come as what else is made of JSON (feedback.py).
+    """
     if request.method == "DELETE" and not request.can_read_body:
         return
-    if request.content_type == "application/json" and "Content-Type" in request.headers:
+    allowed = CONTENT_TYPES.get(request.path, _JSON)
+    if request.content_type in allowed and "Content-Type" in request.headers:
         return
+    needed = " or ".join(sorted(allowed))
     raise Problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         f"The Content-Type is {request.headers.get('Content-Type', '(none)')}; "
-        "a write needs application/json",
-        headers={"Accept": "application/json"},
+        f"a write needs {needed}",
+        headers={"Accept": ", ".join(sorted(allowed))},
     )
 
 

@@ -132,6 +132,19 @@ TABLE: Final = (
         "Pairs that a worker did not hand to the desk, because it held too many.",
     ),
     Row(
+        "pointsman_incidents_dropped_total",
+        "counter",
+        (),
+        "Failed or slow requests that a worker did not tell the judge of, whatever their arm, "
+        "because there were too many at once.",
+    ),
+    Row(
+        "pointsman_samples_dropped_total",
+        "counter",
+        (),
+        "Sampled requests that a worker did not hand to the desk, because it held too many.",
+    ),
+    Row(
         "pointsman_reverts_total",
         "counter",
         (*MODEL, "reason"),
@@ -143,6 +156,61 @@ TABLE: Final = (
         VERSION,
         "1 for a version that was reverted and gets no customers until a person clears it.",
     ),
+    Row(
+        "pointsman_held",
+        "gauge",
+        VERSION,
+        "1 for a canary whose share may not grow until a person clears it.",
+    ),
+    Row(
+        "pointsman_shifted",
+        "gauge",
+        VERSION,
+        "1 for a version of last resort that everybody gets until a person clears it.",
+    ),
+    Row(
+        "pointsman_stable_down",
+        "gauge",
+        MODEL,
+        "1 while stable does not answer though a canary had to be reverted: call somebody.",
+    ),
+    Row(
+        "pointsman_revert_validation",
+        "gauge",
+        (*MODEL, "result"),
+        "1 for what came of the last revert: whether stable is well again.",
+    ),
+    Row(
+        "pointsman_guardrail_e_value",
+        "gauge",
+        (*VERSION, "guardrail"),
+        "Evidence that the canary does harm: 1 is none; at the needed value it is reverted.",
+    ),
+    Row(
+        "pointsman_guardrail_needed",
+        "gauge",
+        (*VERSION, "guardrail"),
+        "The e-value at which the guardrail fails.",
+    ),
+    Row(
+        "pointsman_guardrail_verdict",
+        "gauge",
+        (*VERSION, "guardrail"),
+        "0 pass, 1 not yet, 2 inconclusive, 3 error, 4 fail.",
+    ),
+    Row(
+        "pointsman_trial_observations_total",
+        "counter",
+        (*VERSION, "source"),
+        "What the judge was shown of both arms since the trial began, or the desk started.",
+    ),
+    Row(
+        "pointsman_evidence_lines_lost_total",
+        "counter",
+        (),
+        "Lines of evidence files that the disk had no room for.",
+    ),
+    Row("pointsman_evidence_ok", "gauge", (), "0 while evidence files cannot be written."),
     Row(
         "pointsman_endpoint_in_flight",
         "gauge",
@@ -217,6 +285,36 @@ TABLE: Final = (
     ),
     Row("pointsman_history_ok", "gauge", (), "0 while the history file cannot be written."),
     Row("pointsman_history_pending", "gauge", (), "Entries that wait to be written."),
+    Row(
+        "pointsman_feedback_total",
+        "counter",
+        ("kind", "result"),
+        "Labels and KPI events that came in, by what became of them.",
+    ),
+    Row(
+        "pointsman_feedback_evidence_total",
+        "counter",
+        ("result",),
+        "KPI events, and labels that met their predictions: shown to the judge, or why not.",
+    ),
+    Row(
+        "pointsman_feedback_joined_total",
+        "counter",
+        (),
+        "Labels that met their predictions.",
+    ),
+    Row(
+        "pointsman_feedback_waited_total",
+        "counter",
+        (),
+        "Labels that came before their predictions were in the ledger, or for unknown requests.",
+    ),
+    Row(
+        "pointsman_signals_total",
+        "counter",
+        ("source", "effect"),
+        "Downstream signals, by what they brought about.",
+    ),
     Row(
         "pointsman_start_timestamp_seconds",
         "gauge",

@@ -26,7 +26,8 @@ log = logging.getLogger("pointsman.admin")
 class Problem(Exception):
     """An answer of ``status`` that says what was found and what is allowed.
 
-    ``problems`` holds one line per fault when there is more than one thing to put right.
+    ``problems`` holds one line per fault when there is more than one thing to put right;
+    ``more`` are further members of the answer (RFC 9457, 3.2).
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class Problem(Exception):
         *,
         problems: list[str] | None = None,
         headers: dict[str, str] | None = None,
+        more: dict[str, object] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.problems = problems or []
         self.headers = headers or {}
+        self.more = more or {}
 
 
 def answer(problem: Problem, instance: str) -> web.Response:
@@ -55,6 +58,7 @@ def answer(problem: Problem, instance: str) -> web.Response:
         "status": problem.status,
         "detail": problem.detail,
         "instance": instance,
+        **problem.more,
     }
     if problem.problems:
         body["problems"] = problem.problems

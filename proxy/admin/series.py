@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from proxy.admin.metrics import Board
 from proxy.admin.turns import in_turns
 from proxy.routing.plan import ModelPlan
-from proxy.steering import ReleaseDesk, Status, Totals
+from proxy.steering import Feedback, ReleaseDesk, Status, Totals
 from proxy.terms import Arm
 
 ALL = "all"  # the arm of a series that is about no single one
@@ -21,35 +21,38 @@ NO_ARM = "none"  # the arm of a version that has no part in the split
 STEPS_AT_ONCE = 50
 
 
-def exposition(desk: ReleaseDesk) -> bytes:
+def exposition(desk: ReleaseDesk, feedback: Feedback | None = None) -> bytes:
     """Everything about ``desk`` in the text format of Prometheus, 0.0.4."""
     made = Board()
-    for _ in fill(made, desk):
+    for _ in fill(made, desk, feedback):
         pass
     return made.text()
 
 
-async def exposition_in_turns(desk: ReleaseDesk) -> bytes:
+async def exposition_in_turns(desk: ReleaseDesk, feedback: Feedback | None = None) -> bytes:
     """The same, without keeping the desk from its work for long."""
     made = Board()
-    async for _ in in_turns(fill(made, desk), STEPS_AT_ONCE):
+    async for _ in in_turns(fill(made, desk, feedback), STEPS_AT_ONCE):
         pass
     return made.text()
 
 
-def fill(made: Board, desk: ReleaseDesk) -> Iterator[None]:
+def fill(made: Board, desk: ReleaseDesk, feedback: Feedback | None = None) -> Iterator[None]:
     """Put all there is on the board, in steps."""
     totals = desk.totals
     yield from _traffic(made, totals)
     yield from _models(made, totals, desk)
     yield from _pairs(made, totals)
     _reverts(made, totals)
+    yield from _judged(made, desk)
     yield from _shares(made, desk)
     yield from _endpoints(made, desk)
     status = desk.outline()
     _connections(made, status)
     _workers(made, status)
     _house(made, totals, status)
+    if feedback is not None:
+        _feedback(made, feedback)
 
 
 def _traffic(made: Board, totals: Totals) -> Iterator[None]:
@@ -102,11 +105,37 @@ def _pairs(made: Board, totals: Totals) -> Iterator[None]:
         for kind, n in totals.pairs.kinds(model, version).items():
             made.add("pointsman_shadow_pairs_total", (model, version, Arm.SHADOW, kind), n)
     made.add("pointsman_pairs_dropped_total", (), totals.pairs_dropped)
+    made.add("pointsman_incidents_dropped_total", (), totals.incidents_dropped)
+    made.add("pointsman_samples_dropped_total", (), totals.samples_dropped)
 
 
 def _reverts(made: Board, totals: Totals) -> None:
     for (model, reason), n in totals.reverts.items():
         made.add("pointsman_reverts_total", (model, Arm.CANARY, reason), n)
+
+
+def _judged(made: Board, desk: ReleaseDesk) -> Iterator[None]:
+    """Trials, holds, shifts and validations."""
+    for name, course in desk.trials():
+        yield
+        canary = (name, course.version, Arm.CANARY)
+        for it in course.findings:
+            labels = (*canary, it.check)
+            made.add("pointsman_guardrail_verdict", labels, it.verdict)
+            for number in ("e_value", "needed"):
+                if number in it.numbers:
+                    made.add(f"pointsman_guardrail_{number}", labels, it.numbers[number])
+        for source, n in course.seen.items():
+            made.add("pointsman_trial_observations_total", (*canary, source), n)
+    for name, version in sorted({(it.model, it.version) for it in desk.holds}):
+        made.add("pointsman_held", (name, version, Arm.CANARY), 1)
+    for shift in desk.shifts:
+        made.add("pointsman_shifted", (shift.model, shift.version, Arm.STABLE), 1)
+    for name in desk.stable_down:
+        made.add("pointsman_stable_down", (name, Arm.STABLE), 1)
+    for name, found in desk.validations():
+        yield
+        made.add("pointsman_revert_validation", (name, Arm.STABLE, found.result or "running"), 1)
 
 
 def _shares(made: Board, desk: ReleaseDesk) -> Iterator[None]:
@@ -165,12 +194,26 @@ def _workers(made: Board, status: Status) -> None:
         made.add("pointsman_worker_desk_silent", labels, it.desk_silent)
 
 
+def _feedback(made: Board, feedback: Feedback) -> None:
+    for (kind, result), n in sorted(feedback.taken.items()):
+        made.add("pointsman_feedback_total", (kind, result), n)
+    for result, n in sorted(feedback.evidence.items()):
+        made.add("pointsman_feedback_evidence_total", (result,), n)
+    made.add("pointsman_feedback_joined_total", (), feedback.joins)
+    made.add("pointsman_feedback_waited_total", (), feedback.waited)
+    for (source, effect), n in sorted(feedback.signals.counts.items()):
+        made.add("pointsman_signals_total", (source, effect), n)
+
+
 def _house(made: Board, totals: Totals, status: Status) -> None:
     for reason, n in totals.refused.items():
         made.add("pointsman_refused_total", (reason,), n)
     made.add("pointsman_log_lines_dropped_total", (), totals.log_dropped)
     made.add("pointsman_counts_dropped_total", ("unknown_version",), totals.unknown)
     made.add("pointsman_counts_dropped_total", ("too_many_segments",), totals.over_cap)
+    if status.evidence is not None:
+        made.add("pointsman_evidence_lines_lost_total", (), status.evidence.lost)
+        made.add("pointsman_evidence_ok", (), not status.evidence.error)
     made.add("pointsman_plan_number", (), status.plan_number)
     if status.judged_seconds_ago is not None:
         made.add("pointsman_desk_silence_seconds", (), status.judged_seconds_ago)

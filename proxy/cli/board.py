@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,13 +9,12 @@ import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from proxy.cli.show import duration, indented, percent, plain, share, table
+from proxy.cli import judged
+from proxy.cli.show import RED, YELLOW, clock, duration, indented, percent, plain, share, table
 from proxy.errors import Unreachable
 from proxy.steering.status import CanaryStatus, ModelStatus, Status
 from proxy.terms import Arm, Latch, Outcome
 
-RED = "bold red"
-YELLOW = "yellow"
 #: The control loop runs ten times a second; ten times as long is worth a word.
 LATE = 1.0  # seconds
 
@@ -60,6 +58,9 @@ def alarms(status: Status) -> Iterator[RenderableType]:
     if not status.history.ok:
         pending = f"{status.history.pending} entries wait"
         yield plain(f"HISTORY CANNOT BE WRITTEN, {pending}: {status.history.error}", RED)
+    if status.evidence is not None and status.evidence.error:
+        lost = f"{status.evidence.lost} lines lost"
+        yield plain(f"EVIDENCE CANNOT BE WRITTEN, {lost}: {status.evidence.error}", RED)
     if status.history.repaired:
         yield plain(f"history: {status.history.repaired}", YELLOW)
     if not status.workers:
@@ -78,21 +79,20 @@ def _model(name: str, model: ModelStatus) -> list[RenderableType]:
         Text.assemble(plain(name, "bold cyan"), "  ", plain(_split(model))),
     ]
     parts += [indented(_latched(latch, model), RED) for latch in model.latches]
+    parts += [indented(line, style) for line, style in judged.bound(model)]
     parts += [indented(warning, YELLOW) for warning in model.warnings]
     if model.arms:
         parts.append(_arms(model))
     parts += [indented(line) for line in (*_failed(model), *_shadows(model))]
     parts += [
-        indented(f"{it.check}: {it.verdict}: {it.message}", _VERDICT_STYLE.get(it.verdict, ""))
+        indented(f"{it.check}: {it.verdict}: {it.message}", judged.STYLE.get(it.verdict, ""))
         for it in model.findings
         if it.verdict != "pass"
     ]
+    parts += [indented(line, style) for line, style in judged.guardrails(model)]
     parts += [indented(line, YELLOW) for line in _endpoints_out(model)]
     counted = _counted(model)
     return [*parts, indented(counted)] if counted else parts
-
-
-_VERDICT_STYLE = {"fail": RED, "error": "red", "inconclusive": YELLOW}
 
 
 def _split(model: ModelStatus) -> str:
@@ -124,8 +124,8 @@ def _canary(canary: CanaryStatus) -> str:
 
 
 def _latched(latch: Latch, model: ModelStatus) -> str:
-    at = datetime.datetime.fromtimestamp(latch.at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    words = f"REVERTED {latch.version} at {at} by {latch.actor}: {latch.message or latch.reason}"
+    why = latch.message or latch.reason
+    words = f"REVERTED {latch.version} at {clock(latch.at)} by {latch.actor}: {why}"
     return f"{words} (it is stable now)" if latch.version == model.stable else words
 
 

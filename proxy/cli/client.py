@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 from urllib.error import HTTPError
@@ -17,7 +18,16 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 from proxy.errors import OperationRefused, Unreachable
 
 TIMEOUT = 5.0  # seconds, for connecting and for each read
+LONG_TIMEOUT = 60.0  # of what is written to a database before it is answered
 LARGEST_ANSWER = 64 * 1024 * 1024  # bytes; a status of 1,000 models is a few MiB
+
+
+class NotNow(OperationRefused):
+    """Nothing was done, and the same may be asked again in ``seconds``."""
+
+    def __init__(self, words: str, seconds: float) -> None:
+        super().__init__(words)
+        self.seconds = seconds
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -56,6 +66,39 @@ class AdminClient:
     def delete(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._call("DELETE", path, body)
 
+    def submit(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
+        """POST items of which some may be refused; the answer says which, 422 when all are.
+
+        Raises NotNow when nothing was taken and it may be sent again.
+        """
+        request = Request(self.address + path, body, method="POST")  # noqa: S310  # as above
+        request.add_header("Content-Type", content_type)
+        try:
+            with self._opener.open(request, timeout=LONG_TIMEOUT) as answer:
+                return self._read(answer)
+        except HTTPError as error:
+            with error:
+                return self._half_refused(error)
+        except (OSError, HTTPException) as error:
+            raise self._silent(error) from error
+
+    def _half_refused(self, error: HTTPError) -> Any:
+        """The answer's members where they say what was rejected; else raises what it means."""
+        after = error.headers.get("Retry-After", "")
+        if error.code == HTTPStatus.UNPROCESSABLE_ENTITY:
+            found = self._problem(error)
+            if isinstance(found, dict) and "rejected" in found:
+                return found
+            raise _refused(found)
+        refusal = self._refusal(error)
+        if error.code == HTTPStatus.SERVICE_UNAVAILABLE and after.isdigit():
+            raise NotNow(str(refusal), min(float(after), 60.0))
+        raise refusal
+
+    def _silent(self, error: Exception) -> Unreachable:
+        reason = getattr(error, "reason", None) or error
+        return Unreachable(f"no pointsman answers at {self.address}: {reason}")
+
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         request = Request(self.address + path, method=method)  # noqa: S310  # http(s): admin_url
         request.add_header("Accept", "application/json, application/problem+json")
@@ -69,8 +112,7 @@ class AdminClient:
             with error:
                 raise self._refusal(error) from error
         except (OSError, HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            raise Unreachable(f"no pointsman answers at {self.address}: {reason}") from error
+            raise self._silent(error) from error
 
     def _read(self, answer: HTTPResponse | HTTPError) -> Any:
         try:
@@ -81,12 +123,22 @@ class AdminClient:
 
     def _refusal(self, error: HTTPError) -> OperationRefused | Unreachable:
         """What a status of 400 and above means: the API's own words, or a stranger's."""
+        try:
+            return _refused(self._problem(error))
+        except Unreachable as stranger:
+            return stranger
+
+    def _problem(self, error: HTTPError) -> Any:
+        """The problem+json of a refusal.  Raises Unreachable when it is somebody else's."""
         if error.headers.get_content_type() != "application/problem+json":
             detail = f"what answers at {self.address} is not pointsman: {error.code} {error.reason}"
-            return Unreachable(detail)
-        problem = self._read(error)
-        lines = [str(problem.get("detail") or problem.get("title") or error.code)]
-        return OperationRefused("\n".join([*lines, *map(str, problem.get("problems", []))]))
+            raise Unreachable(detail)
+        return self._read(error)
+
+
+def _refused(problem: Any) -> OperationRefused:
+    lines = [str(problem.get("detail") or problem.get("title") or problem.get("status"))]
+    return OperationRefused("\n".join([*lines, *map(str, problem.get("problems", []))]))
 
 
 def admin_url(text: str) -> str:

@@ -127,7 +127,8 @@ def asked(settings: Settings) -> Plan:
         and it.fingerprint == fingerprint(settings, name)
         and not planning.unfit(models[name], it.version)
     }
-    return planning.asked(file, overrides, state.latches, state.plan_number)
+    orders = planning.Orders(overrides, state.latches, state.holds, state.shifts)
+    return planning.asked(file, orders, state.plan_number)
 
 
 def recorded(path: Path) -> State:

@@ -178,6 +178,47 @@ def split_clear_revert(
     _say_split(client(admin, config).delete(path("models", model, "reverts", version), body))
 
 
+def split_clear_hold(
+    model: Model,
+    reason: Reason = "",
+    actor: Actor = "",
+    config: Config = DEFAULT_CONFIG,
+    admin: Admin = None,
+) -> None:
+    """Let the share of a held canary of MODEL grow again.
+
+    A canary is held when a guardrail that is not critical fails, or when its customers are not
+    split as asked: its share may be lowered but not raised. It gets the share that the config
+    or `split set` names at once. What it was held for does not hold it again while it is canary.
+
+    \b
+    Example:
+      pointsman split clear-hold credit-risk --reason "two ids were tests of our own"
+    """
+    body = _who_and_why(actor, reason)
+    _say_split(client(admin, config).delete(path("models", model, "hold"), body))
+
+
+def split_clear_shift(
+    model: Model,
+    reason: Reason = "",
+    actor: Actor = "",
+    config: Config = DEFAULT_CONFIG,
+    admin: Admin = None,
+) -> None:
+    """Give the customers of MODEL back to its stable version.
+
+    When stable does not answer at the moment of a revert, everybody gets the version that
+    `last_resort` names, until a person does this.
+
+    \b
+    Example:
+      pointsman split clear-shift credit-risk --reason "version 1 is up again"
+    """
+    body = _who_and_why(actor, reason)
+    _say_split(client(admin, config).delete(path("models", model, "shift"), body))
+
+
 def revert(
     model: Model,
     reason: Reason = "",

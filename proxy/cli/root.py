@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from proxy import __version__
-from proxy.cli import offline, operate, profiling
+from proxy.cli import feedback, offline, operate, plan, profiling, replay, simulate
 from proxy.errors import ConfigError, PointsmanError, Unreachable
 
 EXIT_REFUSED = 1
@@ -80,7 +80,7 @@ def root(
 
 
 split = typer.Typer(
-    help="Change who gets the canary, or let a reverted version try again.",
+    help="Change who gets the canary, or clear what keeps it from its share.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -94,4 +94,23 @@ app.add_typer(split, name="split")
 split.command("set")(operate.split_set)
 split.command("clear")(operate.split_clear)
 split.command("clear-revert")(operate.split_clear_revert)
+split.command("clear-hold")(operate.split_clear_hold)
+split.command("clear-shift")(operate.split_clear_shift)
 app.command("revert")(operate.revert)
+app.command("plan")(plan.plan)
+app.command("replay")(replay.replay)
+app.command("simulate")(simulate.simulate)
+
+said_later = typer.Typer(
+    help="Tell what came true: labels and KPI events.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+alarms = typer.Typer(
+    help="Tell of a downstream alarm.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(said_later, name="feedback")
+said_later.command("import")(feedback.feedback_import)
+said_later.command("send")(feedback.feedback_send)
+app.add_typer(alarms, name="signal")
+alarms.command("send")(feedback.signal_send)

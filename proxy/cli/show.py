@@ -6,6 +6,7 @@ ever put into ``Text``: it is neither markup nor an escape sequence for the term
 
 from __future__ import annotations
 
+import datetime
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from proxy.routing.explain import Explanation, ShadowExplanation
     from proxy.routing.plan import ModelPlan, Plan
 
+RED = "bold red"
+YELLOW = "yellow"
 POINTS = 2**64
 ROOMY = 90  # columns of a terminal
 PIPE_WIDTH = 200  # columns; a pipe has no width of its own, and a cut table helps nobody
@@ -105,6 +108,11 @@ def duration(seconds: float | None) -> str:
     if seconds >= 60:
         return f"{int(seconds // 60)}m{int(seconds % 60):02d}s"
     return f"{seconds:.2f}s" if seconds >= 0.9995 else f"{1000 * seconds:.3g}ms"
+
+
+def clock(at: float) -> str:
+    """A moment, in UTC."""
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def plan(config: Path, plan: Plan, thresholds: Mapping[str, Thresholds]) -> None:

@@ -36,7 +36,11 @@ class Kpi(msgspec.Struct, frozen=True, tag="kpi"):
 
 
 class Signal(msgspec.Struct, frozen=True, tag="signal"):
-    """A downstream system's own alarm.  ``model`` "" is about all; ``resolved`` takes it back."""
+    """A downstream system's own alarm.  ``model`` "" is about all; ``resolved`` takes it back.
+
+    ``alarm`` names what goes on between the two, "" for a source that has just one of a kind;
+    ``version`` is whose fault the source says it is, and ``customer`` whom it is about.
+    """
 
     event_id: str
     source: str
@@ -46,6 +50,9 @@ class Signal(msgspec.Struct, frozen=True, tag="signal"):
     at: float
     link: str = ""
     resolved: bool = False
+    alarm: str = ""
+    version: str = ""
+    customer: str = ""
 
 
 class Prediction(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ whatever were re-exported here would be loaded beside the data plane.
 messages    the words, each a tagged struct
 framing     messages to bytes and back, and the bound on one frame
 channel     worker and desk: an asyncio transport, with its backlog in sight
+reports     a report as one frame, whatever is in it
 plans       a worker reads only the models of a Plan that have changed
 control     parent and child: the same frames, with file descriptors beside them
 worker      one data plane: reports up, plans down, drains

@@ -24,6 +24,7 @@ from proxy.fleet import control, listening, logs
 from proxy.fleet import messages as m
 from proxy.fleet.channel import Channel, connect
 from proxy.fleet.plans import DownDecoder
+from proxy.fleet.reports import framed_report
 from proxy.measure.tally import Report
 from proxy.net import Tasks
 from proxy.routing.plan import Plan
@@ -175,7 +176,7 @@ class Worker:
         """Send what was counted, or let it add up in the plane while the desk does not read."""
         if self._channel is not None and not self._channel.crowded:
             report = self._birth.result().plane.report(whole=self._first)
-            self._channel.send(m.ReportMessage(report))
+            self._channel.send_framed(framed_report(report))
             self._first = False
 
     async def _report_for_ever(self) -> None:

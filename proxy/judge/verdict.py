@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from proxy.terms import Finding, Verdict
 
@@ -14,13 +14,13 @@ def worst(findings: Iterable[Finding]) -> Verdict:
 
 def tripped(findings: Iterable[Finding]) -> Finding | None:
     """The first finding that fails and reverts: the reason to; None when there is none."""
-    return _first(findings, "revert")
+    return next(_failing(findings, "revert"), None)
 
 
-def holding(findings: Iterable[Finding]) -> Finding | None:
-    """The first finding that fails and holds the release; None when there is none."""
-    return _first(findings, "hold")
+def holding(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings that fail and hold the canary's share."""
+    return tuple(_failing(findings, "hold"))
 
 
-def _first(findings: Iterable[Finding], effect: str) -> Finding | None:
-    return next((it for it in findings if it.verdict is Verdict.FAIL and it.effect == effect), None)
+def _failing(findings: Iterable[Finding], effect: str) -> Iterator[Finding]:
+    return (it for it in findings if it.verdict is Verdict.FAIL and it.effect == effect)

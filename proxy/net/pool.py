@@ -69,8 +69,9 @@ class Pool(Generic[C, W]):
         while idle:
             connection = idle.pop()
             age = now - connection.idle_since
-            unseen = age < _JUST_USED and not careful
-            if age < self.idle_ns and (unseen or not connection.stale()):
+            if age < self.idle_ns and (
+                (not careful and age < _JUST_USED) or not connection.stale()
+            ):
                 return connection
             connection.discard()
         return None

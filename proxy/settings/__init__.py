@@ -10,9 +10,13 @@ from proxy.settings.change import needs_restart
 from proxy.settings.compile import (
     compile_model,
     compile_plan,
+    feedback_policies,
     fingerprint,
+    guardrails_by_model,
+    last_resorts,
     split_salt,
     thresholds,
+    validations,
 )
 from proxy.settings.load import load, parse
 from proxy.settings.schema import Settings, json_schema
@@ -25,12 +29,16 @@ __all__ = [
     "compile_plan",
     "examination",
     "examinations",
+    "feedback_policies",
     "fingerprint",
+    "guardrails_by_model",
     "json_schema",
+    "last_resorts",
     "load",
     "needs_restart",
     "parse",
     "split_salt",
     "thresholds",
+    "validations",
     "watch",
 ]

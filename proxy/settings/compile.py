@@ -9,8 +9,12 @@ import hashlib
 
 import msgspec
 
-from proxy.judge import policy
+from proxy.feedback import Policy
+from proxy.judge import Guardrails, Source, policy
+from proxy.judge.recovery import Validation
 from proxy.routing import plan
+from proxy.settings.feedback import policy as feedback_policy
+from proxy.settings.guardrails import compiled
 from proxy.settings.schema import Model, Settings
 from proxy.settings.serving import Version
 from proxy.settings.shadows import Headers, Shadow
@@ -70,8 +74,16 @@ def compile_model(settings: Settings, name: str) -> plan.ModelPlan:
         testers=plan.Testers(header=model.testers.header, secret=secret)
         if model.testers and secret
         else None,
-        watch=watch_plan(name, model),
+        watch=watch_plan(name, model, watched(model_guardrails(model))),
     )
+
+
+def watched(rules: Guardrails) -> plan.WatchPlan | None:
+    """What the workers must tell so that these can be judged; None: nothing."""
+    if not rules.rules and rules.sample_ratio is None:
+        return None
+    slow = [it.over for it in rules.rules if it.source is Source.SLOW and it.over is not None]
+    return plan.WatchPlan(slow=min(slow, default=None))
 
 
 def split_salt(settings: Settings, model: str, canary: str) -> str:
@@ -82,6 +94,39 @@ def split_salt(settings: Settings, model: str, canary: str) -> str:
 def thresholds(settings: Settings) -> dict[str, policy.Thresholds]:
     """What reverts the canary of each model; all empty where the file says ``off``."""
     return {name: _thresholds(model) for name, model in settings.models.items()}
+
+
+def feedback_policies(settings: Settings) -> dict[str, Policy]:
+    """What labels and signals bring about, of each model."""
+    return {
+        name: feedback_policy(model.labels, model.signals)
+        for name, model in settings.models.items()
+    }
+
+
+def guardrails_by_model(settings: Settings) -> dict[str, Guardrails]:
+    """What the sequential judge looks at, of each model."""
+    return {name: model_guardrails(model) for name, model in settings.models.items()}
+
+
+def model_guardrails(model: Model) -> Guardrails:
+    """The guardrails of one model, their segments written out."""
+    values = {name: segment.values for name, segment in model.segments.items()}
+    return compiled(model.guardrails, values)
+
+
+def validations(settings: Settings) -> dict[str, Validation]:
+    """How stable is watched after a revert, of each model that has it watched."""
+    return {
+        name: Validation(**dict(model.validation))
+        for name, model in settings.models.items()
+        if model.validation is not None
+    }
+
+
+def last_resorts(settings: Settings) -> dict[str, str]:
+    """Model -> the version that takes over when stable does not answer."""
+    return {n: it.last_resort for n, it in settings.models.items() if it.last_resort is not None}
 
 
 def fingerprint(settings: Settings, model: str) -> str:

@@ -13,6 +13,7 @@ from proxy.settings import qualitycheck
 from proxy.settings.compile import compile_model
 from proxy.settings.document import Where
 from proxy.settings.grammar import Address
+from proxy.settings.guardrails import faults
 from proxy.settings.problems import Problem, show
 from proxy.settings.schema import Model, Settings
 
@@ -58,7 +59,32 @@ def _all_models(settings: Settings) -> Iterator[Problem]:
         yield from _roles(where, model)
         yield from _fallback(where, model)
         yield from _lists(where, model)
+        yield from _guardrails(where, model)
+        yield from _last_resort(where, model)
         yield from qualitycheck.check(where, model)
+
+
+def _guardrails(where: Where, model: Model) -> Iterator[Problem]:
+    values = {name: segment.values for name, segment in model.segments.items()}
+    for fault in faults(model.guardrails, values):
+        yield Problem(
+            (*where, "guardrails", *fault.tail), f"found {fault.found}; allowed is {fault.allowed}"
+        )
+
+
+def _last_resort(where: Where, model: Model) -> Iterator[Problem]:
+    """It must be there when it is needed, and be neither of those that it is needed for."""
+    found, split = model.last_resort, model.split
+    if found is None:
+        return
+    others = [it for it in model.versions if it != split.stable]
+    if found not in others or (split.canary and found == split.canary.version):
+        allowed = [it for it in others if split.canary is None or it != split.canary.version]
+        known = ", ".join(show(it) for it in allowed) or "(none: there is no other version)"
+        yield Problem(
+            (*where, "last_resort"),
+            f"found {show(found)}; allowed is a version that is neither stable nor canary: {known}",
+        )
 
 
 def _versions(where: Where, model: Model) -> Iterator[Problem]:

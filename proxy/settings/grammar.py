@@ -154,6 +154,22 @@ def _segment_value(value: str) -> str:
     return value
 
 
+def _protected(value: str) -> str:
+    """``dimension``, or ``dimension=value``."""
+    dimension, one, segment = value.partition("=")
+    if not _DIMENSION.fullmatch(dimension):
+        raise Unfit
+    if one and segment != "missing":
+        _segment_value(segment)
+    return value
+
+
+def _event_name(value: str) -> str:
+    if not value or len(value) > 128 or not value.isprintable():
+        raise Unfit
+    return value
+
+
 def _file(value: str) -> str:
     if not value or "\0" in value or len(value) > 4096:
         raise Unfit
@@ -191,6 +207,12 @@ DIMENSION = text(
     pattern=f"^{_DIMENSION.pattern}$",
 )
 SEGMENT_VALUE = text("text", "a text of 1 to 64 printable characters", _segment_value)
+PROTECTED = text(
+    "segment",
+    "a dimension of segments, or one value of it, such as age_band or age_band=young",
+    _protected,
+)
+EVENT_NAME = text("name", "a text of 1 to 128 printable characters", _event_name)
 PATH_PREFIX = text(
     "path", "a path of whole segments, such as /v2/models/credit-risk, or /", _path_prefix
 )

@@ -62,7 +62,7 @@ def parse(
     Raises ``ConfigError`` with every problem found.
     """
     raw = content.encode(errors="surrogatepass") if isinstance(content, str) else content
-    known = _document(raw, path)
+    known = written(raw, path)
     found = problems.of_text(known)
     settings: Settings | None = None
     fetched: dict[str, str] = {}
@@ -84,7 +84,8 @@ def parse(
     return settings.came_from(path, hashlib.sha256(raw).hexdigest(), fetched, profiled)
 
 
-def _document(raw: bytes, path: Path) -> Document:
+def written(raw: bytes, path: Path) -> Document:
+    """What a text says, unjudged.  Raises ``ConfigError`` when it is no YAML mapping."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

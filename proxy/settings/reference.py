@@ -124,14 +124,20 @@ def _default(info: FieldInfo, held: Held) -> str:
     if value is None and held.optional | (held.kind is None):
         return "none"
     if isinstance(value, Part):
-        given = value.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+        given = _given(value)
         return f"`{_flow(given)}`" if given else "its own"
     if held.many == "list":
         return f"`{_flow([held.kind.show(item) if held.kind else item for item in value])}`"
     if held.many == "mapping":
-        return f"`{_flow(value)}`"
+        shown = {k: _given(it) if isinstance(it, Part) else it for k, it in value.items()}
+        return f"`{_flow(shown)}`"
     shown = held.kind.show(value) if held.kind else value
     return f"`{_flow(shown)}`"
+
+
+def _given(part: Part) -> Any:
+    """What was written of it."""
+    return part.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
 def _flow(value: Any) -> str:

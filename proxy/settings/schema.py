@@ -11,12 +11,17 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, JsonValue, PrivateAttr, model_validator
 
+from proxy.errors import OperationRefused
 from proxy.quality import Profile
 from proxy.routing import plan
 from proxy.settings import grammar
 from proxy.settings.breakers import Thresholds, all_off
+from proxy.settings.database import SECRET, Database
+from proxy.settings.feedback import Effect, EventName, LabelPart
 from proxy.settings.grammar import Address
+from proxy.settings.guardrails import Guardrails, GuardrailsOrOff
 from proxy.settings.kinds import Kind, OrOff, choice, duration, exactly_one
+from proxy.settings.matching import Customer, Match, Segment
 from proxy.settings.predictions import Predictions
 from proxy.settings.processors import available
 from proxy.settings.quality import Quality
@@ -31,6 +36,7 @@ from proxy.settings.serving import (
 )
 from proxy.settings.shadows import Percent, Shadow
 from proxy.settings.units import Unfit
+from proxy.settings.validation import Validation, ValidationOrOff
 
 _LOG: Final = plan.AccessLog()
 _MOST_WORKERS = 256
@@ -65,82 +71,6 @@ _FOLDER = Kind(
     str,
     textual=True,
 )
-
-
-class Match(Part):
-    about = (
-        "Which requests are for this model. The longest prefix wins; with the same prefix, a "
-        "model with a `host` wins over one without."
-    )
-
-    path_prefix: Annotated[str, grammar.PATH_PREFIX] = Field(
-        description="The beginning of the path, in whole segments: `/v2/models/a` takes "
-        "`/v2/models/a/infer`, never `/v2/models/ab`."
-    )
-    host: Annotated[str, grammar.HOST] | None = Field(
-        default=None, description="The Host of the request, without its port; left out, any."
-    )
-
-
-class Source(Part):
-    """Where a value is read from; exactly one of the four."""
-
-    header: Annotated[str, grammar.HEADER] | None = Field(
-        default=None, description="Read it from this header, whatever its case."
-    )
-    cookie: Annotated[str, grammar.COOKIE] | None = Field(
-        default=None, description="Read it from this cookie."
-    )
-    query: Annotated[str, grammar.PARAMETER] | None = Field(
-        default=None, description="Read it from this parameter of the query."
-    )
-    json_field: Annotated[str, grammar.POINTER] | None = Field(
-        default=None,
-        alias="json",
-        description="Read it from this field of the JSON body, which is held for it up to "
-        "`limits.hold`; in a larger one it is missing.",
-    )
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Source:
-        exactly_one(dict(self.named()))
-        return self
-
-    def named(self) -> tuple[tuple[Literal["header", "cookie", "query", "json"], str | None], ...]:
-        """The four sources with the name that was given, or None."""
-        return (
-            ("header", self.header),
-            ("cookie", self.cookie),
-            ("query", self.query),
-            ("json", self.json_field),
-        )
-
-    def key_source(self) -> plan.KeySource:
-        """The one that was given."""
-        return next(plan.KeySource(kind, name) for kind, name in self.named() if name is not None)
-
-
-class Customer(Source):
-    about = (
-        "The key that decides who gets the canary: the same customer always gets the same arm. "
-        "Exactly one of `header`, `cookie`, `query` and `json`."
-    )
-
-    missing: Annotated[Literal["random", "stable"], choice("random", "stable")] = Field(
-        default="stable",
-        description="Who has no key: always stable, or a draw for each request.",
-    )
-
-
-class Segment(Source):
-    about = (
-        "A dimension to count by. Exactly one of `header`, `cookie`, `query` and `json`. "
-        "A value outside `values` counts as `other`, none as `missing`."
-    )
-
-    values: tuple[Annotated[str, grammar.SEGMENT_VALUE], ...] = Field(
-        min_length=1, max_length=32, description="The values that are counted apart."
-    )
 
 
 class Canary(Part):
@@ -227,6 +157,31 @@ class Model(Part):
         Thresholds,
         OrOff("a mapping with error_rate, latency, consecutive_failures, or off", all_off),
     ] = Field(default=Thresholds(), description="What reverts the canary by itself.")
+    labels: dict[EventName, LabelPart] = Field(
+        default={},
+        max_length=64,
+        description="How labels are held against predictions, by the label's name. A label "
+        "without a rule here is kept, and is no evidence.",
+    )
+    signals: dict[EventName, Effect] = Field(
+        default={},
+        max_length=64,
+        description="What a downstream signal brings about, by its source: the canary is reverted, "
+        "its share may not grow, or it is noted. `other` stands for those that are not named; "
+        "left out, they are noted.",
+    )
+    guardrails: GuardrailsOrOff = Field(
+        default=Guardrails(),
+        description="What the canary must not do more often than stable. Left out: fail.",
+    )
+    validation: ValidationOrOff = Field(
+        default=Validation(), description="Whether stable is well again, looked at after a revert."
+    )
+    last_resort: Name | None = Field(
+        default=None,
+        description="The version that everybody gets when the canary is reverted and stable does "
+        "not answer; left out, there is none.",
+    )
     predictions: Predictions | None = Field(
         default=None, description="How bodies are read, and whose predictions are logged."
     )
@@ -284,7 +239,7 @@ class Settings(Part):
     )
     state_dir: Annotated[Path, _FOLDER] = Field(
         default=Path(".pointsman"),
-        description="The folder of the history file, taken from the folder of the config file.",
+        description="The folder of what must survive, taken from the folder of the config file.",
         json_schema_extra=RESTART,
     )
     desk_silence: Annotated[float, duration("1s", "1h")] = Field(
@@ -311,6 +266,9 @@ class Settings(Part):
     )
     access_log: AccessLog | None = Field(
         default=None, description="One JSON line for each request."
+    )
+    database: Database = Field(
+        default=Database(), description="Where predictions and what is said of them are kept."
     )
     limits: ListenerLimits = Field(
         default=ListenerLimits(), description="What callers may take of one worker."
@@ -341,6 +299,17 @@ class Settings(Part):
     def profile(self, model: str) -> Profile | None:
         """The reference profile of a model's inputs, as read at loading; None when it has none."""
         return self._profiles.get(model)
+
+    def database_url(self) -> str:
+        """Where the ledger is: the URL of PostgreSQL as read at loading, else of the SQLite file.
+
+        Raises OperationRefused when these settings were loaded without their secrets.
+        """
+        if self.database.postgresql is None:
+            return f"sqlite:///{self.state_dir / 'ledger.sqlite3'}"
+        if SECRET not in self._secrets:
+            raise OperationRefused(f"{self._path}: was loaded without the database's URL")
+        return self._secrets[SECRET]
 
     def came_from(
         self, path: Path, digest: str, secrets: dict[str, str], profiles: dict[str, Profile]

@@ -1,4 +1,4 @@
-"""Fetching the testers' secrets from where the config says they are kept.
+"""Fetching the secrets, of testers and of the database, from where the config says they are kept.
 
 No line of an error shows a secret, nor a name that might be one written in the wrong place.
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from proxy.settings import database
 from proxy.settings.document import Where
 from proxy.settings.problems import Problem
 from proxy.settings.schema import Secret, Settings
@@ -25,7 +26,8 @@ _ALLOWED = f"a secret of {SHORTEST} to {LONGEST} visible ASCII characters withou
 def fetch(
     settings: Settings, folder: Path, environment: Mapping[str, str]
 ) -> tuple[dict[str, str], list[Problem]]:
-    """Secrets by model, and what is wrong with the others."""
+    """Testers' secrets by model, the database's URL by its own name, and what is wrong with the
+    others."""
     secrets: dict[str, str] = {}
     problems: list[Problem] = []
     for name, model in settings.models.items():
@@ -37,7 +39,24 @@ def fetch(
             secrets[name] = _fetch(secret, folder, environment)
         except Unfit as unfit:
             problems.append(Problem(where, f"found {unfit}; allowed is {_ALLOWED}"))
+    problems += _database(settings, folder, environment, secrets)
     return secrets, problems
+
+
+def _database(
+    settings: Settings, folder: Path, environment: Mapping[str, str], secrets: dict[str, str]
+) -> list[Problem]:
+    place = settings.database.postgresql
+    if place is None:
+        return []
+    try:
+        url = database.fetch(settings.database, folder, environment)
+    except Unfit as unfit:
+        where: Where = ("database", "postgresql", "env" if place.env else "file")
+        return [Problem(where, f"found {unfit}; allowed is {database.ALLOWED}")]
+    if url is not None:
+        secrets[database.SECRET] = url
+    return []
 
 
 def _fetch(secret: Secret, folder: Path, environment: Mapping[str, str]) -> str:

@@ -6,20 +6,32 @@
     rules       what the config file says, and what changed in it
     observe     the last minutes by series; the canary's runs of failures
     totals      everything since the start, for /metrics
+    evidence    what the workers tell, made into what the judge's trials are shown
     judging     asks the judge about every canary in force
+    lastgood    whether there is anything to go back to (pure)
+    reverting   carries a due revert out, or what stands in for it
     carry       publishes, then writes down
+    baseline    what stable did in some time, from the totals
+    validating  whether stable is well again after a revert
     orders      what operators may order, checked (pure)
     operators   carries their orders out, in turn
     record      the one writer of the history; nobody waits for the disk
+    feedback    what the world said later: kept, then shown to the judge
+    evident     an event of it as an observation, or why it is none (pure)
+    shares      the shares that a running canary had, and when
+    signals     downstream alarms, and what the operator wants of them
+    samples     whole exchanges to predictions and broken rules, in a thread
+    beside      ledger, feedback and samples, opened and closed together
     workers     who there is
-    view        fills in status.py, the document of /v1/status
+    view        fills in status.py, the document of /v1/status; trialview its judge's part
 
 A revert is one swap in memory, published before anything is written.  A latched version is
 never a canary: planning.py is the only maker of published Plans.
 """
 
+from proxy.steering.feedback import Feedback
 from proxy.steering.loop import ReleaseDesk
 from proxy.steering.status import ModelStatus, Status
 from proxy.steering.totals import Totals
 
-__all__ = ["ModelStatus", "ReleaseDesk", "Status", "Totals"]
+__all__ = ["Feedback", "ModelStatus", "ReleaseDesk", "Status", "Totals"]

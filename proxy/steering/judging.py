@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Iterable
 from typing import Final
 
-from proxy.judge import OFF, changes_at, check, tripped
+from proxy.judge import OFF, changes_at, check, holding, tripped
 from proxy.routing.plan import CanaryPlan, ModelPlan
 from proxy.steering.held import Held
 from proxy.store import finite
@@ -47,6 +48,29 @@ class Judging:
         held.fresh.clear()
         held.observed.forget(steady)
         return latches
+
+    def guarded(
+        self, held: Held, changed: Iterable[str], now: float
+    ) -> tuple[list[Latch], list[tuple[ModelPlan, Finding]]]:
+        """What the trials of the ``changed`` models ask for: latches, and holds.
+
+        Nothing but news changes a trial, so the others say what they said before.
+        """
+        latches, holds = [], []
+        for name in sorted(changed):
+            model, course = held.in_force.get(name), held.trials.course(name)
+            if model is None or model.canary is None or course is None:
+                continue
+            version = model.canary.version
+            if (finding := tripped(course.findings)) is not None:
+                latches.append(latch_for(name, version, finding, now))
+            holds += [
+                (model, it)
+                for it in holding(course.findings)
+                if (name, version, it.check) not in held.holds
+                and not held.has_passed(name, version, it.check, course.began)
+            ]
+        return latches, holds
 
     def _ripe(self, now: float) -> set[str]:
         """The models that may have aged into other findings by ``now``."""

@@ -13,22 +13,34 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from proxy.errors import ConfigError
+from proxy.judge import Observation, Source
 from proxy.measure import Report
 from proxy.routing.plan import Plan
 from proxy.settings import Settings
-from proxy.steering import orders, planning, view
+from proxy.steering import orders, planning, trialview, view
 from proxy.steering.carry import Carrying
+from proxy.steering.evidence import Course, Trials
 from proxy.steering.held import Held
-from proxy.steering.judging import AUTOMATIC, Judging
+from proxy.steering.judging import AUTOMATIC, Judging, latch_for
 from proxy.steering.operators import Operators
 from proxy.steering.record import Recorder
+from proxy.steering.reverting import Reverting
 from proxy.steering.rules import Change, changes, rules
-from proxy.steering.status import EndpointStatus, ModelStatus, ShareStatus, Status
+from proxy.steering.status import (
+    EndpointStatus,
+    ModelStatus,
+    ShareStatus,
+    Status,
+    ValidationStatus,
+)
 from proxy.steering.totals import Totals
-from proxy.store import Entry, Event, History
-from proxy.terms import Latch
+from proxy.steering.trialview import EvidenceView
+from proxy.steering.validating import Validating
+from proxy.store import Entry, Event, History, Hold, Shift
+from proxy.terms import Arm, Finding, Latch, Sample
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +50,8 @@ class ReleaseDesk:
 
     ``publish`` gives a Plan to every worker at once and must not wait.  Nothing is published
     before the first ``hello``; a worker that says hello is given ``plan`` by the caller.
-    ``clock`` gives seconds since the epoch.
+    ``clock`` gives seconds since the epoch; ``evidence`` is the folder of the evidence files,
+    without which a trial does not outlive the desk.
     """
 
     def __init__(
@@ -47,16 +60,24 @@ class ReleaseDesk:
         history: History,
         publish: Callable[[Plan], None],
         clock: Callable[[], float] = time.time,
+        evidence: Path | None = None,
     ) -> None:
         state, now = history.state(), clock()
         found, known = rules(settings), state.files
         self._clock = clock
-        self._held = Held(found, state, now)
+        self._trials = Trials(evidence, clock)
+        self._held = Held(found, state, self._trials, now)
         self._recorder = Recorder(history, clock)
         self._carrying = Carrying(self._held, publish, self._recorder)
-        self._operators = Operators(self._held, self._carrying, self._recorder, clock)
+        self._reverting = Reverting(self._held, self._carrying)
+        self._validating = Validating(self._held, self._carrying, state, now)
+        self._operators = Operators(
+            self._held, self._carrying, self._reverting, self._recorder, clock
+        )
         self._judging = Judging()
         self._refused: view.Refused | None = None
+        #: Takes the exchanges that workers kept whole; never waits.
+        self.sampled: Callable[[Sequence[Sample]], None] = _nobody
         stale = self._drop_stale(now)
         if stale:
             self._held.advance(now)
@@ -76,7 +97,7 @@ class ReleaseDesk:
     def asked(self) -> Plan:
         """What is wanted, latched canaries left in: for explaining, never for publishing."""
         held = self._held
-        return planning.asked(held.rules.plan, held.overrides, held.latches, held.plan.number)
+        return planning.asked(held.rules.plan, held.orders, held.plan.number)
 
     @property
     def totals(self) -> Totals:
@@ -99,7 +120,7 @@ class ReleaseDesk:
 
     def models(self) -> Iterator[tuple[str, ModelStatus]]:
         """The models of the status, one by one: the desk may go on between two of them."""
-        return view.models(self._held, self._clock)
+        return view.models(self._held, self._validating, self._clock)
 
     def shares(self) -> Iterator[tuple[str, str, ShareStatus]]:
         """Model, canary and its share, of each model that shall have one; as ``models``."""
@@ -107,6 +128,36 @@ class ReleaseDesk:
             model, asked = self._held.model(name), self._held.asked(name)
             if model is not None and asked is not None:
                 yield name, asked.version, view.share(self._held, model, asked, self._clock())
+
+    def evidence(self, model: str) -> EvidenceView:
+        """What the judge has seen of the canary of ``model``, and what it makes of it."""
+        return trialview.view(self._held, model)
+
+    def trials(self) -> Iterator[tuple[str, Course]]:
+        """Each trial that runs, by its model; to be looked at."""
+        return self._trials.running()
+
+    def validations(self) -> Iterator[tuple[str, ValidationStatus]]:
+        """Model and its last validation, of each model that has one."""
+        for name in self._held.rules.models:
+            found = trialview.validation(self._validating, name)
+            if found is not None:
+                yield name, found
+
+    @property
+    def holds(self) -> list[Hold]:
+        """Canaries whose share may not grow."""
+        return [hold for _, hold in sorted(self._held.holds.items())]
+
+    @property
+    def shifts(self) -> list[Shift]:
+        """Models whose customers all get the last resort."""
+        return [shift for _, shift in sorted(self._held.shifts.items())]
+
+    @property
+    def stable_down(self) -> list[str]:
+        """Models whose canary had to go while stable did not answer, until it does."""
+        return sorted(self._held.stable_down)
 
     @property
     def latches(self) -> list[Latch]:
@@ -146,6 +197,41 @@ class ReleaseDesk:
         kept = held.counting.add(report)
         known = [counts for counts in report.models if counts.model in held.rules.models]
         held.fresh |= held.observed.add(worker, kept, known, now)
+        held.trials.report(report, kept)
+        self._validating.counted(kept, now)
+        if report.samples:
+            self.sampled(report.samples)
+
+    def observe(self, model: str, seen: Sequence[Observation]) -> None:
+        """What was seen elsewhere than by the workers: quality, KPI events, labels, signals.
+
+        With or without a canary: KPI events of stable's customers are what a revert is validated
+        by.  Their ``share`` is nought then.
+        """
+        for it in seen:
+            if it.source is Source.KPI and it.arm is Arm.STABLE:
+                self._validating.count_kpi(model, it.name)
+        if model in self._held.in_force:
+            self._trials.observe(model, seen)
+
+    # ---- from what others say of a canary
+
+    def revert_by(self, model: str, version: str, finding: Finding) -> None:
+        """Take the canary out now, with the finding as the reason, and latch it."""
+        now = self._clock()
+        self._reverting.due([latch_for(model, version, finding, now)], now)
+
+    def hold_by(self, model: str, version: str, finding: Finding) -> None:
+        """The canary's share may not grow, for the finding's sake."""
+        found = self._held.in_force.get(model)
+        if found is None or found.canary is None or found.canary.version != version:
+            return
+        if (model, version, finding.check) not in self._held.holds:
+            self._carrying.hold(found, finding, self._clock(), AUTOMATIC)
+
+    def unhold_by(self, model: str, version: str, check: str) -> None:
+        """What ``hold_by`` did for this check's sake is taken back; others' holds stay."""
+        self._carrying.unhold(model, version, check, self._clock(), AUTOMATIC)
 
     def lost(self, worker: int) -> None:
         """A worker's channel is gone; what it counted stays."""
@@ -155,12 +241,20 @@ class ReleaseDesk:
     # ---- the loop
 
     def tick(self) -> None:
-        """Judge every canary, revert those that fail, go on writing what is pending."""
-        now = self._clock()
-        latches = self._judging.trips(self._held, now)
+        """Judge every canary, revert or hold those that fail, go on writing what is pending."""
+        now, held = self._clock(), self._held
+        latches = self._judging.trips(held, now)
+        more, holds = self._judging.guarded(held, self._trials.flush(now), now)
+        latches += [it for it in more if it.model not in {latch.model for latch in latches}]
         if latches:
-            self._carrying.revert(latches, now)
-        self._held.ticked_at = now
+            self._reverting.due(latches, now)
+        for model, finding in holds:
+            if model.name in held.in_force:
+                self._carrying.hold(model, finding, now, AUTOMATIC)
+        if held.stable_down:
+            self._reverting.tick(now)
+        self._validating.tick(now)
+        held.ticked_at = now
         self._recorder.retry(now)
 
     # ---- from the file
@@ -180,6 +274,7 @@ class ReleaseDesk:
         changed = changes(held.rules.words, found.words)
         same = not changed and found.plan == held.rules.plan
         held.use(found, now)
+        self._validating.keep()
         if not same:
             stale = self._drop_stale(now)
             self._carrying.publish(now)
@@ -209,6 +304,15 @@ class ReleaseDesk:
     async def clear_revert(self, model: str, version: str, actor: str, reason: str) -> None:
         """A reverted version may be canary again.  Raises OperationRefused."""
         await self._operators.clear_revert(model, version, actor, reason)
+        self._validating.cleared(model, version, self._clock())
+
+    async def clear_hold(self, model: str, actor: str, reason: str) -> None:
+        """The canary's share may grow again.  Raises OperationRefused."""
+        await self._operators.clear_hold(model, actor, reason)
+
+    async def clear_shift(self, model: str, actor: str, reason: str) -> None:
+        """Everybody gets stable again, not the last resort.  Raises OperationRefused."""
+        await self._operators.clear_shift(model, actor, reason)
 
     async def revert(self, model: str, actor: str, reason: str) -> None:
         """Take the canary out now, and latch it.  Waits for no other operator and no disk.
@@ -220,6 +324,7 @@ class ReleaseDesk:
     async def close(self) -> None:
         """Finish what operators began, and try once more to write what is pending."""
         await self._operators.finished()
+        await asyncio.to_thread(self._trials.close, self._clock())
         await self._recorder.close()
 
     # ---- its own
@@ -253,6 +358,10 @@ class ReleaseDesk:
         for entry in dropped:
             log.warning("override of %s ended: %s", entry.model, entry.message)
             self._carrying.record(entry)
+
+
+def _nobody(_samples: Sequence[Sample]) -> None:
+    """Nothing is done with samples."""
 
 
 def _reverted_stables(plan: Plan, held: Held) -> list[str]:

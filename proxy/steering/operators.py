@@ -19,6 +19,7 @@ from proxy.steering.carry import Carrying
 from proxy.steering.held import Held
 from proxy.steering.orders import Who
 from proxy.steering.record import Recorder
+from proxy.steering.reverting import Reverting
 from proxy.store import Entry, Override
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,16 @@ class Operators:
     """Carries orders out.  Every one of them raises OperationRefused, and then changed nothing."""
 
     def __init__(
-        self, held: Held, carrying: Carrying, recorder: Recorder, clock: Callable[[], float]
+        self,
+        held: Held,
+        carrying: Carrying,
+        reverting: Reverting,
+        recorder: Recorder,
+        clock: Callable[[], float],
     ) -> None:
         self._held = held
         self._carrying = carrying
+        self._reverting = reverting
         self._recorder = recorder
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -51,10 +58,17 @@ class Operators:
     async def clear_revert(self, model: str, version: str, actor: str, reason: str) -> None:
         await self._whole(self._clear_revert(model, version, actor, reason))
 
+    async def clear_hold(self, model: str, actor: str, reason: str) -> None:
+        await self._whole(self._clear_hold(model, actor, reason))
+
+    async def clear_shift(self, model: str, actor: str, reason: str) -> None:
+        await self._whole(self._clear_shift(model, actor, reason))
+
     async def revert(self, model: str, actor: str, reason: str) -> None:
         """Waits neither for its turn nor for the disk before it takes the canary out."""
         now = self._clock()
-        self._carrying.revert([orders.revert(self._held, model, Who(actor, reason, now))], now)
+        latch = orders.revert(self._held, model, Who(actor, reason, now))
+        self._reverting.due([latch], now, by_person=True)
         await self._recorder.settle(_PATIENCE)
 
     async def finished(self) -> None:
@@ -109,7 +123,21 @@ class Operators:
             await self._write_first(orders.clear_revert(held, model, version, who))
             self._apply(lambda: held.unlatch(model, version, held.plan.number + 1))
 
-    def _apply(self, change: Callable[[], None]) -> None:
+    async def _clear_hold(self, model: str, actor: str, reason: str) -> None:
+        async with self._turn:
+            held, who = self._held, Who(actor, reason, self._clock())
+            entry = orders.clear_hold(held, model, who)
+            await self._write_first(entry)
+            reasons = (entry.before or {})["reasons"]
+            self._apply(lambda: held.unhold(model, entry.version, reasons, entry.at))
+
+    async def _clear_shift(self, model: str, actor: str, reason: str) -> None:
+        async with self._turn:
+            held, who = self._held, Who(actor, reason, self._clock())
+            await self._write_first(orders.clear_shift(held, model, who))
+            self._apply(lambda: held.shifts.pop(model, None))
+
+    def _apply(self, change: Callable[[], object]) -> None:
         change()
         self._carrying.publish(self._clock())
 
@@ -123,7 +151,7 @@ class Operators:
             ) from error
         _told(entry)
 
-    async def _publish_first(self, entry: Entry, change: Callable[[], None]) -> None:
+    async def _publish_first(self, entry: Entry, change: Callable[[], object]) -> None:
         self._apply(change)
         self._carrying.record(entry)
         _told(entry)

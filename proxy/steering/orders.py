@@ -36,6 +36,7 @@ def set_split(
     version = version if version is not None else _present(model, asked)
     _may_be_canary(held, plan, version)
     _may_be_share(percent)
+    _may_grow(held, model, version, percent)
     override = Override(
         model=model,
         version=version,
@@ -81,6 +82,66 @@ def _may_be_canary(held: Held, plan: ModelPlan, version: str) -> None:
 def _may_be_share(percent: float) -> None:
     if not 0 <= percent <= 100 or abs(percent * 100 - round(percent * 100)) > 1e-6:
         raise OperationRefused(f"a share of {percent} %: allowed is 0 to 100 in steps of 0.01")
+
+
+def _may_grow(held: Held, model: str, version: str, percent: float) -> None:
+    shift, hold = held.shifts.get(model), planning.bound_of(held.holds, model, version)
+    if shift is not None:
+        raise OperationRefused(
+            f"everybody of {model} gets version {shift.version} ({shift.message}); allowed is a "
+            f"canary after `pointsman split clear-shift {model}`"
+        )
+    if hold is not None and percent > hold.percent:
+        raise OperationRefused(
+            f"version {version} of {model} is held at {hold.percent:g} % ({hold.reason}: "
+            f"{hold.message}); allowed is at most {hold.percent:g} %, or more after "
+            f"`pointsman split clear-hold {model}`"
+        )
+
+
+def clear_hold(held: Held, model: str, who: Who) -> Entry:
+    """The canary's share may grow again; of several versions, that of the present canary first.
+
+    Models that left the config are allowed.
+    """
+    asked = held.asked(model)
+    versions = sorted({version for name, version, _ in held.holds if name == model})
+    if not versions:
+        raise OperationRefused(f"{model} is not held: its share may be raised already")
+    version = asked.version if asked is not None and asked.version in versions else versions[0]
+    reasons = held.reasons(model, version)
+    least = min(held.holds[model, version, reason].percent for reason in reasons)
+    return Entry(
+        event=Event.HOLD_CLEARED,
+        at=who.at,
+        actor=who.actor,
+        model=model,
+        version=version,
+        before={"reasons": reasons, "percent": least},
+        after=canary_words(asked if asked is not None and asked.version == version else None),
+        reason=who.reason,
+        message=f"version {version} may grow above {least:g} % again",
+    )
+
+
+def clear_shift(held: Held, model: str, who: Who) -> Entry:
+    """Everybody gets stable again, in the place of the last resort."""
+    shift = held.shifts.get(model)
+    if shift is None:
+        raise OperationRefused(f"{model} is not shifted: everybody else gets its stable version")
+    plan = held.model(model)
+    stable = plan.stable if plan is not None else shift.stable
+    return Entry(
+        event=Event.SHIFT_CLEARED,
+        at=who.at,
+        actor=who.actor,
+        model=model,
+        version=shift.version,
+        before={"stable": shift.version},
+        after={"stable": stable},
+        reason=who.reason,
+        message=f"stable is {stable} again, in the place of {shift.version}",
+    )
 
 
 def clear_split(held: Held, model: str, who: Who) -> Entry:

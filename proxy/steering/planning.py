@@ -1,38 +1,86 @@
 """What is asked and what is latched, made into the next Plan.  Pure.
 
-The file says what is wanted, an override says it instead for one model, and a latch takes the
-canary out whoever wants it.  Nobody else builds a Plan for publishing, so the rule that a
-latched version is never a canary is kept in this file alone.
+The file says what is wanted, an override says it instead for one model, a hold bounds the
+canary's share, a shift gives everybody the version of last resort, and a latch takes the canary
+out whoever wants it.  Nobody else builds a Plan for publishing, so the rule that a latched
+version is never a canary, and a held one never grows, is kept in this file alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
 from msgspec.structs import replace
 
 from proxy.routing.plan import CanaryPlan, ModelPlan, Plan
-from proxy.store import Override
+from proxy.store import Hold, Override, Shift
 from proxy.terms import Latch
 
 #: Latches by (model, version).
 Latches = Mapping[tuple[str, str], Latch]
 
 
-def build(file: Plan, overrides: Mapping[str, Override], latches: Latches, number: int) -> Plan:
+#: Holds by (model, version, reason).
+Holds = Mapping[tuple[str, str, str], Hold]
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """What stands beside the file; overrides and shifts by model."""
+
+    overrides: Mapping[str, Override] = {}
+    latches: Latches = {}
+    holds: Holds = {}
+    shifts: Mapping[str, Shift] = {}
+
+
+def build(file: Plan, orders: Orders, number: int) -> Plan:
     """The Plan to publish: what is asked, without any latched canary."""
-    plan = asked(file, overrides, latches, number)
-    return replace(plan, models=tuple(_without_latched(model, latches) for model in plan.models))
+    plan = asked(file, orders, number)
+    models = tuple(_without_latched(model, orders.latches) for model in plan.models)
+    return replace(plan, models=models)
 
 
-def asked(file: Plan, overrides: Mapping[str, Override], latches: Latches, number: int) -> Plan:
+def asked(file: Plan, orders: Orders, number: int) -> Plan:
     """The same Plan with latched canaries left in: what is wanted, for explaining it."""
+    latches = orders.latches
     return replace(
         file,
         number=number,
-        models=tuple(overridden(model, overrides.get(model.name)) for model in file.models),
+        models=tuple(_ordered(model, orders) for model in file.models),
         latches=tuple(latches[key] for key in sorted(latches)),
     )
+
+
+def _ordered(model: ModelPlan, orders: Orders) -> ModelPlan:
+    name = model.name
+    bounded = held_back(overridden(model, orders.overrides.get(name)), orders.holds)
+    return shifted(bounded, orders.shifts.get(name))
+
+
+def held_back(model: ModelPlan, holds: Holds) -> ModelPlan:
+    """The model with no larger share for its canary than it had when it was held."""
+    canary = model.canary
+    if canary is None or not holds:
+        return model
+    bound = bound_of(holds, model.name, canary.version)
+    if bound is None or canary.percent <= bound.percent:
+        return model
+    return replace(model, canary=CanaryPlan(canary.version, bound.percent))
+
+
+def bound_of(holds: Holds, model: str, version: str) -> Hold | None:
+    """The hold that allows the version least; None when it is not held."""
+    found = [it for (name, held, _), it in holds.items() if (name, held) == (model, version)]
+    return min(found, key=lambda it: (it.percent, it.at), default=None)
+
+
+def shifted(model: ModelPlan, shift: Shift | None) -> ModelPlan:
+    """The model with the version of last resort for everybody, when there was need of it."""
+    if shift is None or shift.version not in {it.name for it in model.versions}:
+        return model
+    shadows = tuple(it for it in model.shadows if it.version != shift.version)
+    return replace(model, stable=shift.version, canary=None, shadows=shadows)
 
 
 def overridden(model: ModelPlan, override: Override | None) -> ModelPlan:

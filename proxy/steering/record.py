@@ -119,7 +119,10 @@ class Recorder:
 
     def _make_room(self) -> None:
         """Give up the oldest entry, one that no latch depends on before all others."""
-        kept = (Event.REVERTED, Event.LATCH_ADOPTED, Event.REVERT_CLEARED)
+        kept = (
+            *(Event.REVERTED, Event.LATCH_ADOPTED, Event.REVERT_CLEARED),
+            *(Event.HELD, Event.HOLD_CLEARED, Event.SHIFTED, Event.SHIFT_CLEARED),
+        )
         place = next((i for i, it in enumerate(self._pending) if it.event not in kept), 0)
         log.error("history %s: gave up the entry %s", self.history.path, self._pending.pop(place))
         self.lost += 1

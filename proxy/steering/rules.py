@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from proxy.judge import Thresholds
+from proxy.judge import Guardrails, Thresholds
+from proxy.judge.recovery import Validation
 from proxy.routing.plan import CanaryPlan, ModelPlan, Plan
-from proxy.settings import Settings, compile_plan, fingerprint, thresholds
+from proxy.settings import (
+    Settings,
+    compile_plan,
+    fingerprint,
+    guardrails_by_model,
+    last_resorts,
+    thresholds,
+    validations,
+)
 from proxy.steering import planning
 
 #: Under this name stands what belongs to no model.
 HOUSE = ""
 
+#: What is said of the judge, as the words name it.
+JUDGED = ("thresholds", "guardrails", "validation", "last_resort")
+
 
 class Rules(msgspec.Struct, frozen=True):
     """The file's word on everything, by model name.
 
-    ``words`` is what goes into the history: stable, canary, shadows and thresholds in full, and
-    a hash over all other settings of the model, secrets excepted.
+    ``words`` is what goes into the history: stable, canary, shadows, thresholds, guardrails,
+    validation and last resort in full, and a hash over all other settings of the model, secrets
+    excepted.
     """
 
     path: str
     plan: Plan  # number 0, as the file says it
     models: dict[str, ModelPlan]
     thresholds: dict[str, Thresholds]
+    guardrails: dict[str, Guardrails]
+    validations: dict[str, Validation]  # of the models that have it
+    last_resorts: dict[str, str]
     fingerprints: dict[str, str]
     words: dict[str, dict[str, Any]]
 
@@ -36,14 +52,24 @@ class Rules(msgspec.Struct, frozen=True):
 def rules(settings: Settings) -> Rules:
     """Settings in the desk's words."""
     plan = compile_plan(settings)
-    limits = thresholds(settings)
-    words = {model.name: _words(model, limits.get(model.name)) for model in plan.models}
+    limits, rails = thresholds(settings), guardrails_by_model(settings)
+    watched, resorts = validations(settings), last_resorts(settings)
+    judged: tuple[Mapping[str, object], ...] = (limits, rails, watched, resorts)
+    words = {
+        model.name: _words(
+            model, {k: it.get(model.name) for k, it in zip(JUDGED, judged, strict=True)}
+        )
+        for model in plan.models
+    }
     words[HOUSE] = {"digest": _digest(replace(plan, models=()))}
     return Rules(
         path=str(settings.path),
         plan=plan,
         models={model.name: model for model in plan.models},
         thresholds=limits,
+        guardrails=rails,
+        validations=watched,
+        last_resorts=resorts,
         fingerprints={model.name: fingerprint(settings, model.name) for model in plan.models},
         words=words,
     )
@@ -59,7 +85,7 @@ def said(canary: CanaryPlan | None) -> str:
     return "no canary" if canary is None else f"canary {canary.version} at {canary.percent:g} %"
 
 
-def _words(model: ModelPlan, limits: Thresholds | None) -> dict[str, Any]:
+def _words(model: ModelPlan, judged: dict[str, object]) -> dict[str, Any]:
     rest = replace(
         model,
         stable="",
@@ -72,7 +98,7 @@ def _words(model: ModelPlan, limits: Thresholds | None) -> dict[str, Any]:
         "stable": model.stable,
         "canary": canary_words(model.canary),
         "shadows": {shadow.version: shadow.percent for shadow in model.shadows},
-        "thresholds": limits,
+        **judged,
         "digest": _digest((rest, [replace(shadow, percent=0.0) for shadow in model.shadows])),
     }
     # As it will be read back from the history: else a restart would find it changed.
@@ -109,7 +135,7 @@ def _told(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
         return f"first seen in the file: {'; '.join(_split_told(after))}".removesuffix(": ")
     told = [
         f"{name}: {_plain(before.get(name))} -> {_plain(after.get(name))}"
-        for name in ("stable", "canary", "shadows", "thresholds")
+        for name in ("stable", "canary", "shadows", *JUDGED)
         if before.get(name) != after.get(name)
     ]
     if before.get("digest") != after.get("digest"):

@@ -106,10 +106,75 @@ class ShadowStatus(msgspec.Struct):
 
 
 class FindingStatus(msgspec.Struct):
+    """``effect`` is what a ``fail`` brings about; ``passed``: a person cleared its hold."""
+
     check: str
     verdict: str  # pass | not_yet | inconclusive | error | fail
     message: str
     numbers: dict[str, float]
+    effect: str = "revert"  # revert | hold | none
+    passed: bool = False
+
+
+class TrialStatus(msgspec.Struct):
+    """What the sequential judge has seen of the canary since it began.
+
+    ``observations`` are by source, since the trial began or the desk was started; ``dropped``
+    are incidents that no report had room for.
+    """
+
+    version: str
+    stable: str
+    began: float
+    recovered: bool  # taken up again after a restart of the desk
+    guardrails: int  # rules and protected segments
+    alpha: float
+    customers: dict[str, int]  # arm -> customers, estimated; empty while none are known
+    observations: dict[str, int]
+    dropped: int
+
+
+class EvidenceFilesStatus(msgspec.Struct):
+    """The evidence files of all models; null when none are kept."""
+
+    path: str
+    written: int  # lines since the start
+    lost: int
+    pending: int  # bytes
+    error: str
+
+
+class HoldStatus(msgspec.Struct):
+    """The canary's share may not grow above ``percent``, until a person clears it."""
+
+    version: str
+    percent: float
+    reason: str
+    message: str
+    numbers: dict[str, float]
+    at: float
+    actor: str
+
+
+class ShiftStatus(msgspec.Struct):
+    """Everybody gets ``version`` in the place of ``stable``, until a person clears it."""
+
+    version: str
+    stable: str
+    message: str
+    at: float
+    actor: str
+
+
+class ValidationStatus(msgspec.Struct):
+    """Whether stable was well again after the last revert; ``result`` is null until ``until``."""
+
+    version: str  # that was reverted
+    at: float
+    until: float
+    result: str | None  # recovered | not_recovered | inconclusive
+    message: str
+    findings: list[FindingStatus]
 
 
 class EndpointStatus(msgspec.Struct):
@@ -142,7 +207,7 @@ class ModelStatus(msgspec.Struct):
     arms: dict[str, ArmStatus]  # stable, canary, shadow:<version>
     shadows: dict[str, ShadowStatus]
     findings: list[FindingStatus]
-    verdict: str | None  # the worst of the findings; null when nothing is judged
+    verdict: str | None  # the worst of findings and guardrails; null when nothing is judged
     latches: list[Latch]
     endpoints: list[EndpointStatus]
     fallbacks: dict[str, int]  # reason -> answered by stable, since the desk started
@@ -151,6 +216,12 @@ class ModelStatus(msgspec.Struct):
     overrides: int  # testers' choices that were honoured
     refused: dict[str, int]  # reason -> ended before a version was chosen
     warnings: list[str]
+    guardrails: list[FindingStatus] = []
+    trial: TrialStatus | None = None
+    hold: HoldStatus | None = None
+    shift: ShiftStatus | None = None
+    stable_down: str | None = None  # since when and why, once a canary had to go meanwhile
+    validation: ValidationStatus | None = None
 
 
 class RevertStatus(msgspec.Struct):
@@ -179,3 +250,4 @@ class Status(msgspec.Struct):
     connections: list[ConnectionsStatus]
     reverts: list[RevertStatus]  # the last hundred, the newest first
     judged_seconds_ago: float | None  # since the control loop last ran; null before it did
+    evidence: EvidenceFilesStatus | None = None

@@ -33,7 +33,9 @@ class Totals(msgspec.Struct):
     refused: dict[str, int] = msgspec.field(default_factory=dict)
     reverts: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)
     pairs: PairCounts = msgspec.field(default_factory=PairCounts)
-    pairs_dropped: int = 0  # by the workers' bounds
+    pairs_dropped: int = 0  # by the workers' bounds, as the next two
+    incidents_dropped: int = 0
+    samples_dropped: int = 0
     log_dropped: int = 0
     unknown: int = 0  # tallies of models or versions that the config no longer has
     over_cap: int = 0  # tallies of segments beyond SERIES_PER_MODEL
@@ -84,6 +86,8 @@ class Counting:
         for reason, n in report.refused.items():
             totals.refused[reason] = totals.refused.get(reason, 0) + n
         totals.pairs_dropped += report.pairs_dropped
+        totals.incidents_dropped += report.incidents_dropped
+        totals.samples_dropped += report.samples_dropped
         totals.log_dropped += report.log_dropped
         return kept
 

@@ -15,11 +15,13 @@ from proxy import __version__
 from proxy.judge import worst
 from proxy.measure import Tally, error_rate, errors, histogram, requests
 from proxy.routing.plan import CanaryPlan, ModelPlan
+from proxy.steering import planning, trialview
 from proxy.steering import status as s
 from proxy.steering.held import Held
 from proxy.steering.observe import ARM_SECONDS, SHARE_SECONDS
 from proxy.steering.record import Recorder
-from proxy.terms import Arm, Finding, Latch
+from proxy.steering.validating import Validating
+from proxy.terms import Arm, Latch
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -50,6 +52,7 @@ def outline(held: Held, recorder: Recorder, refused: Refused | None, now: float)
         connections=_connections(held),
         reverts=list(reversed(held.reverts)),
         judged_seconds_ago=None if held.ticked_at is None else max(0.0, now - held.ticked_at),
+        evidence=trialview.evidence(held.trials),
     )
 
 
@@ -83,7 +86,9 @@ def _workers(held: Held, now: float) -> list[s.WorkerStatus]:
     ]
 
 
-def models(held: Held, clock: Callable[[], float]) -> Iterator[tuple[str, s.ModelStatus]]:
+def models(
+    held: Held, validating: Validating, clock: Callable[[], float]
+) -> Iterator[tuple[str, s.ModelStatus]]:
     """One model after the other, each as it is when it is its turn.
 
     Between two of them the caller may let the desk go on.  A model that leaves the config
@@ -96,10 +101,9 @@ def models(held: Held, clock: Callable[[], float]) -> Iterator[tuple[str, s.Mode
     for name in list(held.rules.models):
         model = held.rules.models.get(name)
         if model is not None:
-            yield (
-                name,
-                _model(held, model, endpoints_of.get(name, []), latches.get(name, []), clock()),
-            )
+            found = _model(held, model, endpoints_of.get(name, []), latches.get(name, []), clock())
+            found.validation = trialview.validation(validating, name)
+            yield name, found
 
 
 def _model(
@@ -113,15 +117,17 @@ def _model(
     counts = held.totals.models.get(name)
     findings = held.findings.get(name, ())
     asked = held.asked(name)
-    latch = held.latches.get((name, model.stable))
+    model = planning.shifted(model, held.shifts.get(name))
+    judged = (*findings, *held.trials.findings(name))
+    down = held.stable_down.get(name)
     return s.ModelStatus(
         stable=model.stable,
         canary=None if asked is None else _canary(held, model, asked),
         share=None if asked is None else share(held, model, asked, now),
         arms=_arms(held, model, asked, endpoints, now),
         shadows=_shadows(held, model),
-        findings=[_finding(finding) for finding in findings],
-        verdict=worst(findings).name.lower() if findings else None,
+        findings=[trialview.finding(finding) for finding in findings],
+        verdict=worst(judged).name.lower() if judged else None,
         latches=latches,
         endpoints=endpoints,
         fallbacks=dict(counts.fallbacks) if counts else {},
@@ -129,10 +135,20 @@ def _model(
         missing_keys=counts.missing_keys if counts else 0,
         overrides=counts.overrides if counts else 0,
         refused=dict(counts.refused) if counts else {},
-        warnings=[]
-        if latch is None
-        else [f"stable is {model.stable}, which was reverted: {latch.message}"],
+        warnings=[*_latched(held, model), *trialview.warnings(held, name)],
+        guardrails=trialview.guardrails(held, name),
+        trial=trialview.trial(held, name),
+        hold=trialview.hold(held, name),
+        shift=trialview.shift(held, name),
+        stable_down=None if down is None else down.why,
     )
+
+
+def _latched(held: Held, model: ModelPlan) -> list[str]:
+    latch = held.latches.get((model.name, model.stable))
+    if latch is None:
+        return []
+    return [f"stable is {model.stable}, which was reverted: {latch.message}"]
 
 
 def _canary(held: Held, model: ModelPlan, asked: CanaryPlan) -> s.CanaryStatus:
@@ -231,15 +247,6 @@ def _shadows(held: Held, model: ModelPlan) -> dict[str, s.ShadowStatus]:
         )
         for it in model.shadows
     }
-
-
-def _finding(finding: Finding) -> s.FindingStatus:
-    return s.FindingStatus(
-        check=finding.check,
-        verdict=finding.verdict.name.lower(),
-        message=finding.message,
-        numbers=finding.numbers,
-    )
 
 
 def _connections(held: Held) -> list[s.ConnectionsStatus]:

@@ -29,6 +29,12 @@ class Event(StrEnum):
     LATCH_ADOPTED = "latch_adopted"  # a worker knew of a revert that was never written down
     REVERT_CLEARED = "revert_cleared"  # a person took a latch away
     PLAN_ADOPTED = "plan_adopted"  # a worker held a later plan than this desk knew of
+    HELD = "held"  # a canary's share may not grow, until a person clears it
+    HOLD_CLEARED = "hold_cleared"  # a person let it grow again
+    SHIFTED = "shifted"  # stable did not answer: everybody gets the version of last resort
+    SHIFT_CLEARED = "shift_cleared"  # a person gave the traffic back to stable
+    BASELINE = "baseline"  # what stable did before a canary began
+    VALIDATED = "validated"  # whether stable was well again after a revert
     HISTORY_REPAIRED = "history_repaired"  # a torn last line was completed or set aside
 
 

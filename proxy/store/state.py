@@ -34,12 +34,43 @@ class Override(msgspec.Struct, frozen=True):
     at: float
 
 
+class Hold(msgspec.Struct, frozen=True):
+    """A canary whose share may not grow above ``percent`` (0 to 100), and why.
+
+    Holds until a person clears it, like a latch.
+    """
+
+    model: str
+    version: str
+    percent: float
+    reason: str  # the check that asked for it
+    message: str
+    numbers: dict[str, float]
+    at: float
+    actor: str
+
+
+class Shift(msgspec.Struct, frozen=True):
+    """Everybody gets ``version``, because ``stable`` did not answer; until a person clears it."""
+
+    model: str
+    version: str
+    stable: str
+    message: str
+    at: float
+    actor: str
+
+
 class State(msgspec.Struct):
     """Folded from the history, entry by entry.
 
     ``latches`` by (model, version); ``cleared`` holds the plan number at which a latch was
     cleared, so that a worker that slept through it cannot bring the latch back; ``files`` is
     the file's last known word on each model; ``reverts`` are the last hundred, oldest first.
+
+    ``holds`` by (model, version, reason); ``passed`` says which checks a person cleared a hold
+    of, and when, so that the same evidence does not hold the share again.  By model: ``shifts``;
+    the last ``baselines`` entry, the revert that is being validated, the last validation.
     """
 
     latches: dict[tuple[str, str], Latch] = msgspec.field(default_factory=dict)
@@ -47,6 +78,12 @@ class State(msgspec.Struct):
     overrides: dict[str, Override] = msgspec.field(default_factory=dict)
     files: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     reverts: list[Entry] = msgspec.field(default_factory=list)
+    holds: dict[tuple[str, str, str], Hold] = msgspec.field(default_factory=dict)
+    passed: dict[tuple[str, str], dict[str, float]] = msgspec.field(default_factory=dict)
+    shifts: dict[str, Shift] = msgspec.field(default_factory=dict)
+    baselines: dict[str, Entry] = msgspec.field(default_factory=dict)
+    validating: dict[str, Entry] = msgspec.field(default_factory=dict)
+    validated: dict[str, Entry] = msgspec.field(default_factory=dict)
     plan_number: int = 0
 
     def copy(self) -> State:
@@ -57,6 +94,12 @@ class State(msgspec.Struct):
             overrides=dict(self.overrides),
             files=dict(self.files),
             reverts=list(self.reverts),
+            holds=dict(self.holds),
+            passed={key: dict(checks) for key, checks in self.passed.items()},
+            shifts=dict(self.shifts),
+            baselines=dict(self.baselines),
+            validating=dict(self.validating),
+            validated=dict(self.validated),
             plan_number=self.plan_number,
         )
 
@@ -78,17 +121,48 @@ def latch_of(entry: Entry) -> Latch:
     )
 
 
+def hold_of(entry: Entry) -> Hold:
+    """The hold that a ``held`` entry stands for."""
+    return Hold(
+        model=entry.model,
+        version=entry.version,
+        percent=float((entry.after or {}).get("percent", 0.0)),
+        reason=entry.reason,
+        message=entry.message,
+        numbers=dict(entry.numbers),
+        at=entry.at,
+        actor=entry.actor,
+    )
+
+
+def shift_of(entry: Entry) -> Shift:
+    """The shift that a ``shifted`` entry stands for."""
+    return Shift(
+        model=entry.model,
+        version=entry.version,
+        stable=str((entry.before or {}).get("stable", "")),
+        message=entry.message,
+        at=entry.at,
+        actor=entry.actor,
+    )
+
+
 def _latch(state: State, entry: Entry) -> None:
     key = (entry.model, entry.version)
     state.latches[key] = latch_of(entry)
     state.cleared.pop(key, None)
     state.reverts.append(entry)
     del state.reverts[:-REVERTS_KEPT]
+    if entry.after and "validate_until" in entry.after:
+        state.validating[entry.model] = entry
 
 
 def _unlatch(state: State, entry: Entry) -> None:
     key = (entry.model, entry.version)
     state.latches.pop(key, None)
+    state.passed.pop(key, None)
+    for held in [it for it in state.holds if it[:2] == key]:
+        del state.holds[held]
     state.cleared[key] = entry.plan
 
 
@@ -116,6 +190,35 @@ def _file(state: State, entry: Entry) -> None:
         state.files[entry.model] = entry.after
 
 
+def _hold(state: State, entry: Entry) -> None:
+    state.holds[entry.model, entry.version, entry.reason] = hold_of(entry)
+
+
+def _without_hold(state: State, entry: Entry) -> None:
+    before = entry.before or {}
+    for reason in before.get("reasons", []):
+        state.holds.pop((entry.model, entry.version, reason), None)
+        if before.get("passed", True):
+            state.passed.setdefault((entry.model, entry.version), {})[reason] = entry.at
+
+
+def _shift(state: State, entry: Entry) -> None:
+    state.shifts[entry.model] = shift_of(entry)
+
+
+def _without_shift(state: State, entry: Entry) -> None:
+    state.shifts.pop(entry.model, None)
+
+
+def _baseline(state: State, entry: Entry) -> None:
+    state.baselines[entry.model] = entry
+
+
+def _validated(state: State, entry: Entry) -> None:
+    state.validating.pop(entry.model, None)
+    state.validated[entry.model] = entry
+
+
 _FOLD: Final[dict[str, Callable[[State, Entry], None]]] = {
     Event.REVERTED: _latch,
     Event.LATCH_ADOPTED: _latch,
@@ -123,6 +226,12 @@ _FOLD: Final[dict[str, Callable[[State, Entry], None]]] = {
     Event.SPLIT_SET: _override,
     Event.SPLIT_CLEARED: _without_override,
     Event.CONFIG_CHANGED: _file,
+    Event.HELD: _hold,
+    Event.HOLD_CLEARED: _without_hold,
+    Event.SHIFTED: _shift,
+    Event.SHIFT_CLEARED: _without_shift,
+    Event.BASELINE: _baseline,
+    Event.VALIDATED: _validated,
 }
 
 

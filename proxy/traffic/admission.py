@@ -31,6 +31,8 @@ def prepare(exchange: Exchange, head: RequestHead) -> Prepared | None:
         ending.refuse(exchange, 404, "no_model", detail, Owner.CALLER)
         return None
     head.prepared = prepared = Prepared(board, route, head)
+    if head.origin is not None:
+        head.origin.prepared = prepared  # it is the same for all heads that are made of that one
     return prepared
 
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from proxy.traffic.exchange import Exchange
     from proxy.traffic.upstreams import Upstream
 
-CONNECT: Final = Outcome.UPSTREAM_CONNECT.value
 #: RFC 9110 9.2.2: what may be sent again without being asked.
-_IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
+IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
+CONNECT: Final = Outcome.UPSTREAM_CONNECT.value
 
 
 def keep(exchange: Exchange, pieces: list[bytes], limit: int) -> None:
@@ -31,14 +31,10 @@ def keep(exchange: Exchange, pieces: list[bytes], limit: int) -> None:
 
 def may_repeat(exchange: Exchange) -> bool:
     """Whether the same version may be asked once more."""
-    return not exchange.replayed and exchange.kept is not None and repeatable(exchange)
-
-
-def repeatable(exchange: Exchange) -> bool:
-    """Whether the request may be sent twice at all."""
     route = exchange.route
     assert route is not None
-    return route.repeatable or exchange.head.method in _IDEMPOTENT
+    repeatable = route.repeatable or exchange.head.method in IDEMPOTENT
+    return repeatable and not exchange.replayed and exchange.kept is not None
 
 
 def replay(exchange: Exchange, route: ModelRoute, upstream: Upstream) -> None:
@@ -83,6 +79,7 @@ def fall_back(
     assert upstream is not None
     upstream.judge(outcome, now)
     exchange.fallback = f"{arm.version}; {reason}"
+    exchange.changed = True
     exchange.status = exchange.first_byte = 0
     route.counts.count_fallback(reason)
     stable = route.stable.upstreams.choose(now)

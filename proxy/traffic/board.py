@@ -11,14 +11,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from proxy.measure.tally import EndpointState
-from proxy.net import Tasks
+from proxy.net import NEVER, Tasks
 from proxy.routing import keys, split
 from proxy.routing.match import Table
 from proxy.routing.plan import Endpoint, ModelPlan, Plan, PoolLimits, ShadowPlan, VersionPlan
 from proxy.terms import Arm
+from proxy.traffic.evidence import EvidenceBook
 from proxy.traffic.pools import Goal, OpenConnections, UpstreamPool
-from proxy.traffic.recording import ModelCounts, Recording, Series
+from proxy.traffic.recording import Joint, ModelCounts, Recording
 from proxy.traffic.upstreams import Place, Upstream, UpstreamSet
+from proxy.traffic.watching import Sampler, Watch
 from proxy.wire import HeadMemory, RequestBook
 
 if TYPE_CHECKING:
@@ -51,10 +53,12 @@ class Stock:
         self,
         tasks: Tasks,
         recording: Recording,
+        evidence: EvidenceBook,
         make: Callable[[UpstreamPool], UpstreamConnection],
     ) -> None:
         self.tasks = tasks
         self.recording = recording
+        self.evidence = evidence
         self._make = make
         self.astir: set[Upstream] = set()  # the next report looks at them
         self.open = OpenConnections()
@@ -134,8 +138,8 @@ class ArmRoute:
         "_recording",
         "answer_lines",
         "arm",
+        "joints",
         "model",
-        "series_of",
         "upstreams",
         "version",
     )
@@ -147,22 +151,20 @@ class ArmRoute:
         self.arm = arm.value
         self.upstreams = stock.upstreams(model.name, plan, shadow=arm is Arm.SHADOW)
         self._recording = stock.recording
-        self.series_of: dict[tuple[str, ...], tuple[Series, ...]] = {}  # by segments
+        self.joints: dict[tuple[str, ...], Joint] = {}  # by segments
         release = f"x-release-id: {model.release}\r\n" if model.release else ""
         self.answer_lines = (
             f"\r\nx-model: {model.name}\r\nx-model-version: {version}\r\nx-model-arm: {self.arm}"
             f"\r\n{release}x-request-id: "
         ).encode()
 
-    def all_series(self, segments: tuple[str, ...]) -> tuple[Series, ...]:
-        """The Series that an exchange counts into: everyone's, and each of its segments'.
+    def joint(self, segments: tuple[str, ...]) -> Joint:
+        """What an exchange of these segments counts into.
 
         Labels are bounded by the Plan's declared values; it is asked once for each set of them.
         """
-        labels = ("", *segments)
-        series = self._recording.series
-        found = tuple(series(self.model, self.version, self.arm, label) for label in labels)
-        self.series_of[segments] = found
+        found = self._recording.joint(self.model, self.version, self.arm, segments)
+        self.joints[segments] = found
         return found
 
 
@@ -171,10 +173,10 @@ class ModelRoute:
 
     __slots__ = (
         "_safe", "body_limit", "canary", "canary_first_byte", "connect_seconds", "counts",
-        "customer_line", "first_byte", "hold_limit", "holds_body", "idle", "in_flight_limit",
-        "key", "mirrors", "missing_random", "name", "plan", "queue_limit", "queue_wait",
-        "repeatable", "room", "segments", "share", "stable", "statuses", "tester_name",
-        "tester_secret", "total", "upstreams", "wanted",
+        "customer_line", "draw", "first_byte", "hold_limit", "holds_body", "idle",
+        "in_flight_limit", "key", "mirrors", "missing_random", "name", "plan", "queue_limit",
+        "queue_wait", "repeatable", "room", "sampler", "segments", "share", "slow", "stable",
+        "statuses", "tester_name", "tester_secret", "total", "upstreams", "wanted", "watch",
     )  # fmt: skip
 
     def __init__(self, plan: ModelPlan, stock: Stock, mirrors: tuple[Mirror, ...]) -> None:
@@ -187,6 +189,7 @@ class ModelRoute:
             ArmRoute(plan, plan.canary.version, Arm.CANARY, stock) if plan.canary else None
         )
         self.share = split.split_share(plan)
+        self._prepare_watch(plan, stock.evidence)
         self.mirrors = mirrors
         self.upstreams = self._all_upstreams()  # all that the Plan sends anything of it to
         self.key = keys.reader(plan.customer) if plan.customer else None
@@ -208,9 +211,24 @@ class ModelRoute:
             return self
         if self._safe is None:
             safe = _twin(self)
-            safe.canary = None
+            safe.canary = safe.watch = None
+            safe.slow = NEVER
             self._safe = safe
         return self._safe
+
+    def _prepare_watch(self, plan: ModelPlan, book: EvidenceBook) -> None:
+        """``draw`` is ``share`` for customers who named themselves: it meets newcomers as well."""
+        watch = plan.watch
+        self.watch: Watch | None = None
+        self.draw = self.share
+        if watch is None or plan.canary is None:
+            book.forget(plan.name)
+        elif self.share.limit:
+            self.watch = Watch(watch, book)
+            self.draw = book.counted(plan, self.share)
+        self.slow = NEVER if self.watch is None else self.watch.slow
+        sample = None if watch is None else watch.sample
+        self.sampler = None if sample is None else Sampler(sample, book)
 
     def _all_upstreams(self) -> frozenset[Upstream]:
         arms = [self.stable, *(mirror.route for mirror in self.mirrors)]

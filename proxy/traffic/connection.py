@@ -170,14 +170,15 @@ class CallerConnection(asyncio.Protocol):
         head, cut = plane.heads.read(data, end)
         self._head_begun = False
         now = perf_counter_ns()
-        exchange = self.exchange = Exchange(plane, self, head, cut, now)
         at, length = end + 4, head.length
         end = at + length
-        if length < 0 or end > len(data):
+        whole = length >= 0 and end <= len(data)
+        exchange = self.exchange = Exchange(plane, self, head, cut, now, whole)
+        if not whole:
             return self._begin_upload(exchange, data, at, now)
         self._phase = _ANSWERING
         self.deadline = NEVER
-        exchange.begin([data[at:end]] if length else [], True)
+        exchange.begin([data[at:end]] if length else [])
         return data[end:]
 
     def _begin_upload(self, exchange: Exchange, data: bytes, at: int, now: int) -> bytes:
@@ -186,12 +187,14 @@ class CallerConnection(asyncio.Protocol):
         length = exchange.head.length
         if length > 0:
             self._phase = _FIXED
-            self._left = at + length - len(data)
-            exchange.begin([data[at:]] if at < len(data) else [], False)
+            exchange.bytes_in = len(data) - at
+            self._left = length - exchange.bytes_in
+            exchange.begin([data[at:]] if at < len(data) else [])
             return b""
         self._phase = _CHUNKS
         self._decoder = ChunkDecoder()
-        exchange.begin([], False)
+        exchange.bytes_in = 0
+        exchange.begin([])
         # The exchange may have been refused at once: then the rest is not a body any more.
         return self._read_chunks(data, at) if self._phase is _CHUNKS else data[at:]
 
@@ -240,6 +243,10 @@ class CallerConnection(asyncio.Protocol):
 
     # --- for the exchange ---
 
+    def new_id(self) -> bytes:
+        """For an answer to what is no request yet."""
+        return next(self._plane.ids)
+
     def added_lines(self, head: RequestHead) -> bytes:
         """``added``, which is for a plain head, as it is for this one: lines up to a request id."""
         added = self.added
@@ -274,8 +281,9 @@ class CallerConnection(asyncio.Protocol):
     def finished(self, close: bool, now: int) -> None:
         """The answer is written whole; ``close``: the caller was told that it is the last."""
         self.exchange = None
-        if close or self._phase is not _ANSWERING:
-            self._linger(self._phase is _ANSWERING, now)
+        phase = self._phase
+        if close or phase is not _ANSWERING:
+            self._linger(phase is _ANSWERING, now)
         elif not self._write_paused:  # else the next request waits until this answer is taken
             self._next(now)
 

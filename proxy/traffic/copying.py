@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.terms import CopyResult, Outcome
 from proxy.traffic import again
 from proxy.traffic.ending import Kept, PairDraft
-from proxy.traffic.recording import answered, record
+from proxy.traffic.recording import OK, answered, record
 from proxy.traffic.rewriting import CopyText
 from proxy.wire import AnswerHead, encode, last
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from proxy.traffic.forward import UpstreamConnection
     from proxy.traffic.mirror import Mirror
     from proxy.traffic.pools import UpstreamPool
+    from proxy.traffic.rewriting import CopyHead
     from proxy.traffic.upstreams import Upstream
 
 SENT: Final = CopyResult.SENT.value
@@ -42,7 +43,7 @@ class Copy:
     """
 
     __slots__ = (
-        "_again", "_began_at", "_bytes_in", "_bytes_out", "_complete", "_connection", "_exchange",
+        "_again", "_began", "_bytes_in", "_bytes_out", "_complete", "_connection", "_exchange",
         "_first_byte", "_held", "_kept", "_mirror", "_over", "_queued", "_status", "_swept",
         "_text", "_trailers", "_unsent", "_upstream", "deadline", "draft", "started", "waiting",
     )  # fmt: skip
@@ -54,28 +55,25 @@ class Copy:
         text: CopyText,
         draft: PairDraft | None,
         pieces: list[bytes],
+        now: int,
     ) -> None:
         self._mirror = mirror
         self._exchange = exchange
         self._text = text
         self.draft = draft
+        self._kept = None if draft is None else Kept(draft.book, draft.cap, now)
         self._unsent: list[bytes] | None = pieces  # payload that no connection has yet
         self._trailers = exchange.trailers
+        self._complete = exchange.complete
+        self._bytes_in = exchange.bytes_in
+        self._began = now
+        self.deadline = now + mirror.wait_ns
         self._connection: UpstreamConnection | None = None
         self._upstream: Upstream | None = None
-        self._held = self._bytes_out = self._first_byte = self._status = 0
-        size = self._bytes_in = exchange.bytes_in
-        complete = self._complete = exchange.complete
-        self._over = self._swept = self._queued = self.started = False
         self.waiting: UpstreamPool | None = None
         self._again: list[bytes] | None = None  # its body, while it may be sent again
-        if complete and size <= _KEPT_BYTES and again.repeatable(exchange):
-            self._again = pieces
-            self._held = size
-            mirror.held += size
-        now = self._began_at = perf_counter_ns()
-        self.deadline = now + mirror.wait_ns
-        self._kept = None if draft is None else Kept(draft.book, draft.cap, now)
+        self._held = self._bytes_out = self._first_byte = self._status = 0
+        self._over = self._swept = self._queued = self.started = False
 
     # --- sending ---
 
@@ -91,10 +89,15 @@ class Copy:
         if not self._hold(self._bytes_in):
             self.give_up(BYTES)
 
-    def start(self) -> None:
+    def keep(self, body: list[bytes]) -> None:
+        """It may be sent again: its body, if it is small, is kept until it is answered."""
+        if self._complete and self._bytes_in <= _KEPT_BYTES:
+            self._again = body
+            self._hold(self._bytes_in)
+
+    def start(self, now: int) -> None:
         """There is a place for it: takes a connection of the shadow's own."""
         self.started = True
-        now = perf_counter_ns() if self._queued else self._began_at
         upstream = self._upstream = self._mirror.route.upstreams.choose(now)
         upstream.in_flight += 1
         connection = upstream.pool.assign(now, self._again is None)
@@ -116,8 +119,7 @@ class Copy:
         self._connection = connection
         if self._swept:
             self._end_waiting()
-        to_head = self._exchange.head.method == b"HEAD"
-        connection.assign(self, to_head, self.deadline, self.deadline)
+        connection.assign(self, self._exchange.head.to_head, self.deadline, self.deadline)
         if self._complete or self._unsent:
             self._send(connection)
 
@@ -155,22 +157,21 @@ class Copy:
 
     def _send(self, connection: UpstreamConnection) -> None:
         """The head and the payload so far; all of it first where the body is rewritten."""
-        exchange, heads, text = self._exchange, self._mirror.heads, self._text
+        exchange, text = self._exchange, self._text
         head = exchange.head
-        if heads.rewrites_body and head.length:
-            self._send_rewritten(connection)
+        if text.rewriter is not None and head.length:
+            self._send_rewritten(connection, text.rewriter)
             return
         pieces, self._unsent = self._unsent or [], None
         if head.length < 0:
             pieces = self._in_chunks(pieces)
-        caller = exchange.caller
-        added = caller.added if head.plain else caller.added_lines(head)
+        added = exchange.caller.added if head.plain else exchange.caller.added_lines(head)
         cut = exchange.cut if text.valued else b""
-        start = (text.before, cut, text.after, added, exchange.request_id, b"\r\n\r\n", *pieces)
-        self._write(connection, b"".join(start))
+        whole = [text.before, cut, text.after, added, exchange.request_id, b"\r\n\r\n", *pieces]
+        self._write(connection, b"".join(whole))
 
-    def _send_rewritten(self, connection: UpstreamConnection) -> None:
-        exchange, heads, pieces = self._exchange, self._mirror.heads, self._unsent or []
+    def _send_rewritten(self, connection: UpstreamConnection, heads: CopyHead) -> None:
+        exchange, pieces = self._exchange, self._unsent or []
         if not self._complete:
             return
         body = heads.rewrite(b"".join(pieces))
@@ -218,22 +219,23 @@ class Copy:
         trailers: list[bytes],
         now: int,
     ) -> None:
-        self._first_byte = now - self._began_at
+        self._first_byte = now - self._began
         self._status = head.status
-        if self._kept is not None:
-            self._kept.head = head
-        self._take(pieces, complete, now)
-
-    def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
-        self._take(pieces, complete, perf_counter_ns())
-
-    def _take(self, pieces: list[bytes], complete: bool, now: int) -> None:
+        kept = self._kept
+        if kept is not None:
+            kept.head = head
+            kept.keep(pieces)
         for piece in pieces:
             self._bytes_out += len(piece)
+        if complete:
+            self._end(OK if head.status < 400 else answered(head.status), now)
+
+    def more(self, pieces: list[bytes], complete: bool, trailers: list[bytes]) -> None:
         if self._kept is not None:
             self._kept.keep(pieces)
+        self._bytes_out += sum(map(len, pieces))
         if complete:
-            self._end(answered(self._status), now)
+            self._end(answered(self._status), perf_counter_ns())
 
     def failed(self, outcome: str, detail: str, *, untouched: bool) -> None:
         upstream = self._upstream
@@ -277,16 +279,19 @@ class Copy:
             return
         if not self._complete and self._connection is not None:
             self._connection.spoil()  # it answered before it was sent everything
-        if self._upstream is not None:
-            self._upstream.judge(outcome, now)
+        upstream = self._upstream
+        if upstream is not None:
+            health = upstream.health
+            if outcome is not OK or health.streak or not health.well:
+                upstream.judge(outcome, now)
         self._record(outcome, now)
         self._leave(SENT)
 
     def _record(self, outcome: str, now: int) -> None:
         route, segments = self._mirror.route, self._exchange.segments
-        series = route.series_of.get(segments) or route.all_series(segments)
-        first, total = self._first_byte, now - self._began_at
-        record(series, outcome, first, total, self._bytes_in, self._bytes_out)
+        joint = route.joints.get(segments) or route.joint(segments)
+        total = now - self._began
+        record(joint, outcome, self._first_byte, total, self._bytes_in, self._bytes_out)
         if self.draft is not None and self._kept is not None:
             half = self._kept.half(route.version, outcome, self._status, now, self.draft.cap)
             self.draft.shadow(half, self._kept.lost)
@@ -295,11 +300,10 @@ class Copy:
         self._over = True
         self._connection = None
         self._unsent = self._again = None
-        mirror = self._mirror
         if self._swept:
             self._end_waiting()
         if self._held:
             self._hold(0)
         if self._upstream is not None:
             self._upstream.in_flight -= 1
-        mirror.over(self, result)
+        self._mirror.over(self, result)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from proxy.routing import keys
 from proxy.terms import Arm
+from proxy.traffic.again import IDEMPOTENT
 from proxy.wire import RequestHead
 
 if TYPE_CHECKING:
     from proxy.traffic.board import ArmRoute, Board, ModelRoute
+    from proxy.traffic.exchange import Exchange
     from proxy.traffic.mirror import Mirror
     from proxy.traffic.rewriting import CopyText
 
@@ -23,24 +24,26 @@ class Prepared:
 
     ``cut_is_key``: the value that was cut out of the head is the customer's key as it stands.
     ``segments`` are those of every request with this head; None where they need more than it.
+    ``at_once``: it needs nothing of the body to be decided, and waits for no word of ours;
+    ``too_large``: it announces more than the model takes; ``repeatable``: it may be sent twice.
     """
 
-    __slots__ = ("board", "copies", "cut_is_key", "route", "segments")
+    __slots__ = (
+        "at_once", "board", "copies", "cut_is_key", "repeatable", "route", "segments", "too_large",
+    )  # fmt: skip
 
     def __init__(self, board: Board, route: ModelRoute, head: RequestHead) -> None:
         self.board = board
         self.route = route
         reader = route.key
         self.cut_is_key = isinstance(reader, keys.HeaderKey) and reader.line == head.cut
+        self.at_once = not (head.expects or route.holds_body)
+        self.too_large = route.body_limit is not None and head.length > route.body_limit
+        self.repeatable = route.repeatable or head.method in IDEMPOTENT
         self.copies: dict[Mirror, CopyText] = {}
         self.segments: tuple[str, ...] | None = None
         if not any(_varies(each.reader, head) for each in route.segments):
             self.segments = _segments(route, head, b"", None)
-
-
-#: The arm, the key, whether it is known, and the segments.  The key is the customer's, or one
-#: drawn by chance where there is none; every share of the request is asked with it.
-Decision: TypeAlias = "tuple[ArmRoute, bytes, bool, tuple[str, ...]]"
 
 
 def read(reader: keys.Reader, head: RequestHead, cut: bytes, body: bytes | None) -> bytes | None:
@@ -58,42 +61,43 @@ def read(reader: keys.Reader, head: RequestHead, cut: bytes, body: bytes | None)
     return None if body is None else reader.read(body)
 
 
-def decide(
-    prepared: Prepared,
-    head: RequestHead,
-    cut: bytes,
-    body: bytes | None,
-    chance: Callable[[], bytes],
-) -> Decision:
-    """Decides for one request and counts the decision.
+def decide(prepared: Prepared, exchange: Exchange, body: bytes | None) -> ArmRoute:
+    """The arm that answers; counts the decision, and tells the exchange whose request it is.
 
-    ``cut`` is the value that was cut out of the head; ``body`` is the held body where the model
-    reads a JSON field, else None; ``chance`` draws a key for a request without one.
+    ``body`` is the held body where the model reads a JSON field, else None.  The key is the
+    customer's, or one drawn by chance where there is none; every share of the request is asked
+    with it.
     """
-    route = prepared.route
-    reader = route.key
+    route, head, cut = prepared.route, exchange.head, exchange.cut
+    tally = route.counts.tally or route.counts.running()
+    canary = route.canary
     if prepared.cut_is_key:
         key: bytes | None = cut
     else:
-        key = None if reader is None else read(reader, head, cut, body)
-    tally = route.counts.tally or route.counts.running()
-    canary = route.canary
-    known = key is not None
-    if key is None:
-        if reader is not None:
-            tally.missing_keys += 1
-        key = chance()
-        arm = canary if canary and route.missing_random and route.share.takes(key) else None
-        arm = arm or route.stable
-    else:
-        arm = canary if canary is not None and route.share.takes(key) else route.stable
+        key = None if route.key is None else read(route.key, head, cut, body)
+    choice = _choice(route, head) if route.tester_name else None
+    if key is not None:
+        exchange.key, exchange.known = key, True
+        arm = route.stable
+        # Who chose his arm is not met: the census is of those who were drawn.
+        draw = route.draw if choice is None else route.share
+        if canary is not None and draw.takes(key):
+            arm = canary
         tally.customers[arm.arm] = tally.customers.get(arm.arm, 0) + 1
-    if route.tester_name and head.wanted is not None and route.tester_name in head.wanted:
-        arm = _override(route, head.wanted[route.tester_name], arm)
+    else:
+        if route.key is not None:
+            tally.missing_keys += 1
+        key = exchange.key = exchange.plane.chance()
+        exchange.known = False
+        arm = route.stable
+        if canary is not None and route.missing_random and route.share.takes(key):
+            arm = canary
     segments = prepared.segments
-    if segments is None:
-        segments = _segments(route, head, cut, body)
-    return arm, key, known, segments
+    exchange.segments = _segments(route, head, cut, body) if segments is None else segments
+    if choice is not None:
+        exchange.chosen = True
+        return choice
+    return arm
 
 
 def _segments(
@@ -109,15 +113,17 @@ def _varies(reader: keys.Reader, head: RequestHead) -> bool:
     return isinstance(reader, keys.JsonKey)
 
 
-def _override(route: ModelRoute, values: list[bytes], arm: ArmRoute) -> ArmRoute:
-    """A tester's own choice of arm."""
+def _choice(route: ModelRoute, head: RequestHead) -> ArmRoute | None:
+    """A tester's own choice of arm; None where there is none, or it is not honoured."""
+    values = (head.wanted or {}).get(route.tester_name)
+    if values is None:
+        return None
     secret, _, choice = values[0].rpartition(b" ")
     if len(values) > 1 or not hmac.compare_digest(secret, route.tester_secret):
-        return arm
+        return None
     chosen = {Arm.STABLE.value: route.stable, Arm.CANARY.value: route.canary}.get(
         choice.decode("latin-1")
     )
-    if chosen is None:
-        return arm
-    route.counts.running().overrides += 1
+    if chosen is not None:
+        route.counts.running().overrides += 1
     return chosen

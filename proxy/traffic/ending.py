@@ -7,49 +7,45 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
 from proxy.terms import OWNER, Half, Logged, Outcome, Owner, Pair
-from proxy.traffic.recording import Lease
+from proxy.traffic.recording import Lease, Pot, upstream_failed
 from proxy.wire import AnswerHead, problem
 
 if TYPE_CHECKING:
-    from proxy.traffic.board import ArmRoute
+    from proxy.traffic.board import ArmRoute, ModelRoute
     from proxy.traffic.connection import CallerConnection
     from proxy.traffic.exchange import Exchange
     from proxy.traffic.plane import Plane
-    from proxy.traffic.recording import Recording
+    from proxy.traffic.watching import Asked
 
 #: A larger answer takes of the room for all pairs; smaller ones are bounded by how many there are.
 _SMALL: Final = 16_384
+#: Making a member of an Enum from its value runs Python code, a look-up here does not.
+_OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
 OVERLOAD: Final = Outcome.PROXY_OVERLOAD.value
 _ALWAYS_LOGGED: Final = frozenset(
     outcome.value for outcome, owner in OWNER.items() if owner in (Owner.UPSTREAM, Owner.PROXY)
 )
 
 
-class Kept:
-    """An answer as it passes, its body up to a cap.
+class Body:
+    """A body as it passes, up to a cap; ``size`` is that of all of it, in bytes."""
 
-    Both halves of a pair are timed from ``began``, when the copy was offered: what the live
-    request waited before, for room or for its body, is no difference between the versions.
-    """
+    __slots__ = ("_book", "_lease", "_pieces", "cap", "lost", "size")
 
-    __slots__ = ("_book", "_lease", "_pieces", "began", "cap", "head", "lost", "size")
-
-    def __init__(self, book: Recording, cap: int, began: int) -> None:
+    def __init__(self, book: Pot, cap: int) -> None:
         self._book = book
         self._lease: Lease | None = None
-        self.lost = False  # there was no room for it: no pair is made of it
+        self.lost = False  # there was no room for it: nothing is made of it
         self.cap = cap
-        self.began = began
         self._pieces: list[bytes] = []
-        self.head: AnswerHead | None = None
         self.size = 0
 
     def keep(self, pieces: list[bytes]) -> None:
         for piece in pieces:
-            room = self.cap - self.size
+            room, size = self.cap - self.size, len(piece)
             if room > 0 and not self.lost:
-                self._pieces.append(piece[:room])
-            self.size += len(piece)
+                self._pieces.append(piece if size <= room else piece[:room])
+            self.size += size
         if self.size > _SMALL and not self.lost:
             self._weigh()
 
@@ -60,18 +56,35 @@ class Kept:
             self.lost, self._lease = True, None
             self._pieces.clear()
 
+    def start(self, cap: int) -> bytes:
+        """What was kept of it, cut to ``cap`` bytes."""
+        pieces = self._pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return body if len(body) <= cap else body[:cap]
+
+
+class Kept(Body):
+    """An answer as it passes, its body up to a cap.
+
+    Both halves of a pair are timed from ``began``, when the copy was offered: what the live
+    request waited before, for room or for its body, is no difference between the versions.
+    """
+
+    __slots__ = ("asked", "began", "head")
+
+    def __init__(self, book: Pot, cap: int, began: int) -> None:
+        super().__init__(book, cap)
+        self.began = began
+        self.head: AnswerHead | None = None
+        self.asked: Asked | None = None  # the request, where both are a sample
+
     def half(self, version: str, outcome: str, status: int, now: int, cap: int) -> Half:
         """This answer as one side of a pair, its body cut to ``cap`` bytes."""
-        return Half(
-            version=version,
-            outcome=Outcome(outcome),
-            status=status,
-            seconds=(now - self.began) / 1e9,
-            body=b"".join(self._pieces)[:cap],
-            body_bytes=self.size,
-            content_type="" if self.head is None else self.head.field(b"content-type"),
-            content_encoding="" if self.head is None else self.head.field(b"content-encoding"),
-        )
+        seconds, kind = (now - self.began) / 1e9, ("", "")
+        if self.head is not None:
+            kind = self.head.content()
+        body = self.start(cap)
+        return Half(version, _OUTCOMES[outcome], status, seconds, body, self.size, *kind)
 
 
 class PairDraft:
@@ -129,6 +142,11 @@ def conclude(plane: Plane, exchange: Exchange, arm: ArmRoute, outcome: str, now:
                 cap, version = copy.draft.cap, arm.version
                 status = exchange.status if exchange.spoken else 0  # ours is no answer of theirs
                 copy.draft.live(live.half(version, outcome, status, now, cap), live.lost)
+        if live.asked is not None:
+            live.asked.conclude(exchange, live, outcome, now)
+            live.asked = None
+            if not exchange.copies:  # else a pair may still count on it
+                exchange.live = None
     board = plane.board
     if board is None or board.log_share is None:
         return
@@ -166,6 +184,20 @@ def _log(
     )
 
 
+def not_well(exchange: Exchange, route: ModelRoute, outcome: str, now: int) -> None:
+    """It ended badly, or took longer than it should."""
+    if route.watch is not None:
+        route.watch.ended(exchange, outcome, now)
+
+
+def fell_back(exchange: Exchange, route: ModelRoute, outcome: str, now: int) -> None:
+    """Stable stood in for a canary that failed; ``outcome`` is stable's."""
+    if upstream_failed(outcome):
+        route.counts.running().fallback_failures += 1
+    if route.watch is not None:
+        route.watch.saved(exchange, now)
+
+
 def refuse(exchange: Exchange, status: int, reason: str, detail: str, owner: Owner) -> None:
     """Answers ourselves, before any version was asked."""
     if exchange.route is not None:
@@ -198,9 +230,11 @@ def tell(
     close: bool = True,
 ) -> None:
     """Answers for ourselves: the only place where an error becomes bytes."""
-    request_id, bodiless, extra = "", False, b""
-    if exchange is not None:
-        request_id = exchange.request_id.decode()
+    bodiless, extra = False, b""
+    if exchange is None:
+        request_id = caller.new_id()  # no head came whole, or it cannot be trusted
+    else:
+        request_id = exchange.request_id
         bodiless = exchange.head.method == b"HEAD"
         extra = b"" if exchange.arm is None else _arm_lines(exchange, exchange.arm)
     answer = problem(
@@ -208,7 +242,7 @@ def tell(
         reason,
         detail,
         owner=owner,
-        request_id=request_id,
+        request_id=request_id.decode(),
         close=close,
         bodiless=bodiless,
         extra=extra,

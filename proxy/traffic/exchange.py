@@ -3,7 +3,8 @@
 Read from top to bottom.  On the common path no task, future, lock or timer is made; the
 steps are plain calls from the caller's connection and from the upstream's.  What is refused at
 once stands in admission.py, who waits for room in waiting.py, the rest of a body in uploading.py,
-what is sent again in again.py, what we say ourselves and what is told of it in ending.py.
+what is sent again in again.py, an answer that cannot just be passed on in reframing.py, what we
+say ourselves and what is told of it in ending.py.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.net import NEVER
 from proxy.terms import Owner
-from proxy.traffic import admission, again, ending, uploading, waiting
+from proxy.traffic import admission, again, ending, reframing, uploading, waiting
 from proxy.traffic.again import CONNECT
 from proxy.traffic.decision import Prepared, decide
 from proxy.traffic.ending import OVERLOAD
 from proxy.traffic.forward import NO_LINES, TIMEOUT
-from proxy.traffic.recording import UPSTREAM_5XX, answered, record, upstream_failed
-from proxy.wire import AnswerHead, RequestHead, encode, framed, last
+from proxy.traffic.recording import OK, UPSTREAM_5XX, answered, record
+from proxy.wire import AnswerHead, RequestHead, encode, last
 
 if TYPE_CHECKING:
     from proxy.traffic.board import ArmRoute, ModelRoute
@@ -38,15 +39,16 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Exchange:
     """One request with its answer, as it happens.
 
-    ``key``, ``known`` and ``segments`` are the decision's (decision.py), once there is an ``arm``.
+    ``key``, ``known`` and ``segments`` are the decision's (decision.py), once there is an ``arm``;
+    ``changed``: the answer's head cannot just be passed on.
     """
 
     __slots__ = (
-        "_ends", "_framed", "arm", "bytes_in", "bytes_out", "caller", "close", "complete",
-        "connection", "copies", "cut", "fallback", "first_byte", "head", "held", "kept", "key",
-        "known", "live", "moved", "paused", "pending", "plane", "queued", "replayed",
-        "request_id", "route", "segments", "spoken", "started", "status", "trailers", "upstream",
-        "waiting",
+        "arm", "bytes_in", "bytes_out", "caller", "changed", "chosen", "close", "complete",
+        "connection", "copies", "cut", "ends", "fallback", "first_byte", "framed", "head", "held",
+        "kept", "key", "known", "live", "moved", "paused", "pending", "plane", "queued",
+        "replayed", "request_id", "route", "segments", "spoken", "started", "status", "trailers",
+        "upstream", "waiting",
     )  # fmt: skip
 
     key: bytes
@@ -54,58 +56,66 @@ class Exchange:
     segments: tuple[str, ...]
 
     def __init__(
-        self, plane: Plane, caller: CallerConnection, head: RequestHead, cut: bytes, now: int
+        self,
+        plane: Plane,
+        caller: CallerConnection,
+        head: RequestHead,
+        cut: bytes,
+        now: int,
+        complete: bool,
     ) -> None:
         self.plane = plane
         self.caller = caller
         self.head = head
         self.cut = cut  # the value that was cut out of the head
         self.started = now
-        plane.requests = number = plane.requests + 1
-        self.request_id = head.request_id or b"%b%012x" % (plane.id_prefix, number)
+        self.complete = complete  # the request has come whole
+        self.request_id = head.request_id or next(plane.ids)
         self.close = head.close  # the caller's connection ends with this answer
+        self.changed = head.changes
+        self.bytes_in = head.length
+        self.bytes_out = self.status = self.first_byte = 0
+        self.spoken = False  # a head has gone out to the caller
         self.route: ModelRoute | None = None
         self.arm: ArmRoute | None = None
+        self.upstream: Upstream | None = None
+        self.connection: UpstreamConnection | None = None
         self.copies: list[Copy] | None = None  # those that want more of it
         self.live: ending.Kept | None = None  # the answer, kept for pairs
-        self.complete = False  # the request has come whole
         self.queued = False  # waiting for room
         self.waiting: UpstreamPool | None = None  # where it waits for a connection
-        self.spoken = False  # a head has gone out to the caller
-        self.bytes_in = self.bytes_out = self.status = self.first_byte = 0
-        self.upstream: Upstream | None = None
-        self.kept: list[bytes] | None = None  # body so far, to send it again
-        self.fallback = ""  # why stable answers instead of the canary
-        self.replayed = self.moved = False  # sent again on a fresh connection; elsewhere
-        self.connection: UpstreamConnection | None = None
         self.held: list[bytes] | None = None  # body waiting for room or for the decision
         self.pending: list[bytes] | None = None  # body waiting for a connection
+        self.kept: list[bytes] | None = None  # body so far, to send it again
         self.trailers = NO_LINES
-        self._framed = False  # the answer's body goes out in chunks
-        self._ends = False  # its body ends with the caller's connection
+        self.fallback = ""  # why stable answers instead of the canary
+        self.chosen = False  # by a tester: its arm was not drawn
+        self.replayed = self.moved = False  # sent again on a fresh connection; elsewhere
+        self.framed = False  # the answer's body goes out in chunks
+        self.ends = False  # its body ends with the caller's connection
         self.paused = False  # the caller takes no more for now
 
     # 1. Admitted: is it for a model, and is there room?
 
-    def begin(self, pieces: list[bytes], complete: bool) -> None:
-        """Takes a request in; ``pieces`` came of its body, ``complete`` when that is all of it."""
+    def begin(self, pieces: list[bytes]) -> None:
+        """Takes a request in; ``pieces`` came of its body."""
         head = self.head
-        self.complete = complete
         prepared: Prepared | None = head.prepared
         if prepared is None or prepared.board is not self.plane.board:
             prepared = admission.prepare(self, head)
             if prepared is None:
                 return None
         route = self.route = prepared.route
-        limit = route.body_limit
-        if limit is not None and head.length > limit:
-            detail = f"the body is over {limit} bytes"
+        if prepared.too_large:
+            detail = f"the body is over {route.body_limit} bytes"
             return ending.refuse(self, 413, "body_bytes", detail, Owner.CALLER)
-        self.bytes_in = head.length if complete else sum(map(len, pieces))
-        if (room := route.room).in_flight < route.in_flight_limit:
-            room.in_flight += 1
-            return self.admitted(prepared, pieces, self.started)
-        return waiting.join(self, route, pieces)
+        room = route.room
+        if room.in_flight >= route.in_flight_limit:
+            return waiting.join(self, route, pieces)
+        room.in_flight += 1
+        if prepared.at_once:
+            return self.decided(prepared, pieces, None, self.started)
+        return self.admitted(prepared, pieces, self.started)
 
     def admitted(self, prepared: Prepared, pieces: list[bytes], now: int) -> None:
         """There is room: at once, or after having waited for it."""
@@ -124,10 +134,7 @@ class Exchange:
         self, prepared: Prepared, pieces: list[bytes], body: bytes | None, now: int
     ) -> None:
         route = self.route = prepared.route
-        arm, self.key, self.known, self.segments = decide(
-            prepared, self.head, self.cut, body, self.plane.chance
-        )
-        self.arm = arm
+        arm = self.arm = decide(prepared, self, body)
         if route.tester_name:
             prepared = admission.hide_tester(self, prepared)
         if self.complete:
@@ -136,9 +143,11 @@ class Exchange:
             self.kept = list(pieces)
         self.dispatch(pieces, arm.upstreams.choose(now), now)
         for mirror in route.mirrors:
-            copy = mirror.offer(self, prepared, pieces)
+            copy = mirror.offer(self, prepared, pieces, now)
             if copy is not None:
                 self.copies = [*(self.copies or ()), copy]
+        if route.sampler is not None:
+            route.sampler.offer(self, pieces, now)
 
     # 3. Forwarded: on a kept connection or a new one.
 
@@ -176,11 +185,11 @@ class Exchange:
             wait = again.first_byte_limit(self, route)
         else:
             wait = route.first_byte
-        connection.assign(self, head.method == b"HEAD", now + wait, self.started + route.total)
+        connection.assign(self, head.to_head, now + wait, self.started + route.total)
         if head.length < 0:
             pieces = [encode(pieces), last(self.trailers) if self.complete else b""]
         added = caller.added if head.plain else caller.added_lines(head)
-        text = (head.before, self.cut, head.after, added, self.request_id, b"\r\n\r\n", *pieces)
+        text = [head.before, self.cut, head.after, added, self.request_id, b"\r\n\r\n", *pieces]
         if self.bytes_in < LARGE:
             connection.write(b"".join(text))
         else:
@@ -219,32 +228,20 @@ class Exchange:
         assert arm is not None
         assert connection is not None
         self.first_byte = now - self.started
-        self.status = head.status
+        status = self.status = head.status
         if not self.complete:
             connection.spoil()
-        if head.status in route.statuses and again.may_fall_back(self, route):
+        if status in route.statuses and again.may_fall_back(self, route):
             if not complete:
                 connection.discard()
             self.connection = None
-            reason = f"status_{head.status}"
-            return again.fall_back(self, route, arm, UPSTREAM_5XX, reason, now)
-        minor, body = self.head.minor, pieces
-        if head.length < 0:
-            self._framed = minor == 1
-            self._ends = minor == 0
-        if self._ends or not self.complete or self.plane.draining:
-            self.close = True
+            return again.fall_back(self, route, arm, UPSTREAM_5XX, f"status_{status}", now)
         if self.live is not None:
             self.live.head = head
-        text = head.text
-        if self._framed or self.close or not minor:
-            text = framed(head, self._framed, self.close, minor)
-        if self.fallback:
-            arm = route.stable
-            text += b"\r\nx-fallback: " + self.fallback.encode()
-        if self._framed:
-            body = [encode(pieces), last(trailers) if complete else b""]
-        whole = (text, arm.answer_lines, self.request_id, b"\r\n\r\n", *body)
+        if self.changed or head.length < 0 or not self.complete or self.plane.draining:
+            whole = reframing.reframed(self, route, head, pieces, complete, trailers)
+        else:
+            whole = [head.text, arm.answer_lines, self.request_id, b"\r\n\r\n", *pieces]
         if head.length < LARGE:
             self.caller.write(b"".join(whole))
         else:
@@ -257,7 +254,7 @@ class Exchange:
         connection, route = self.connection, self.route
         assert connection is not None
         assert route is not None
-        if self._framed:
+        if self.framed:
             data = encode(pieces)
             if complete:
                 data += last(trailers)
@@ -281,7 +278,7 @@ class Exchange:
         if self.live is not None:
             self.live.keep(pieces)
         if complete:
-            self._finish(answered(self.status), now)
+            self._finish(OK if self.status < 400 else answered(self.status), now)
             self.caller.finished(self.close, now)
         elif not self.paused:
             connection.extend(now + route.idle)
@@ -316,7 +313,7 @@ class Exchange:
         elif self.spoken:
             self._finish(outcome, now)
             # Where the end of the connection ends the body, only a reset shows the truncation.
-            self.caller.cut(reset=self._ends)
+            self.caller.cut(reset=self.ends)
         elif untouched and again.may_repeat(self):
             again.replay(self, route, upstream)
         elif again.may_fall_back(self, route):
@@ -365,26 +362,30 @@ class Exchange:
 
     def record(self, arm: ArmRoute, outcome: str, now: int) -> None:
         """Counts the exchange for a version: for everyone, and for each of its segments."""
-        series = arm.series_of.get(self.segments) or arm.all_series(self.segments)
-        first, total = self.first_byte, now - self.started
-        record(series, outcome, first, total, self.bytes_in, self.bytes_out)
+        joint = arm.joints.get(self.segments) or arm.joint(self.segments)
+        total = now - self.started
+        record(joint, outcome, self.first_byte, total, self.bytes_in, self.bytes_out)
 
     def _finish(self, outcome: str, now: int) -> None:
         upstream, route, arm = self.upstream, self.route, self.arm
         if upstream is not None:
             self.upstream = None
             upstream.in_flight -= 1
-            upstream.judge(outcome, now)
+            health = upstream.health
+            if outcome is not OK or health.streak or not health.well:
+                upstream.judge(outcome, now)
         if self.paused and self.connection is not None:
             self.connection.transport.resume_reading()
         self.connection = None
         self.kept = None  # a copy that is still under way knows us, and would hold it in memory
         assert route is not None
         if arm is not None:
-            if not self.fallback:
+            if self.fallback:
+                ending.fell_back(self, route, outcome, now)
+            else:
                 self.record(arm, outcome, now)
-            elif upstream_failed(outcome):
-                route.counts.running().fallback_failures += 1
+                if outcome is not OK or now - self.started > route.slow:
+                    ending.not_well(self, route, outcome, now)
             if self.live is not None or self.plane.logs:
                 ending.conclude(self.plane, self, arm, outcome, now)
             if self.copies is not None:
@@ -392,6 +393,7 @@ class Exchange:
                     for copy in self.copies:
                         copy.abort()
                 self.copies = None  # they still know us: a cycle would wait for the collector
-        route.room.in_flight -= 1
-        if route.room.waiting:
-            waiting.let_in(route.room)
+        room = route.room
+        room.in_flight -= 1
+        if room.waiting:
+            waiting.let_in(room)

@@ -27,6 +27,7 @@ _HEAD_BYTES: Final = 65_536
 _LAST_READS: Final = 16
 _INTERIM_ANSWERS: Final = 16  # 1xx for one request (RFC 9110 15.2 sets no bound; a flood is one)
 _BOOK: Final = AnswerBook()
+_RECALL: Final = _BOOK.recall
 NO_LINES: Final[list[bytes]] = []
 _LOG: Final = logging.getLogger(__name__)
 PROTOCOL: Final = Outcome.UPSTREAM_PROTOCOL.value
@@ -89,9 +90,9 @@ class UpstreamConnection(asyncio.Protocol):
     """A connection of a pool, and the answer that is being read from it."""
 
     __slots__ = (
-        "_buffer", "_deadlines", "_decoder", "_full", "_interims", "_keep", "_left", "_phase",
-        "_poll", "_to_head", "_total", "born", "deadline", "idle_since", "pool", "served", "sink",
-        "transport", "write",
+        "_buffer", "_deadlines", "_decoder", "_full", "_interims", "_interims_of", "_keep",
+        "_left", "_phase", "_poll", "_to_head", "_total", "born", "deadline", "idle_since", "pool",
+        "served", "sink", "transport", "write",
     )  # fmt: skip
 
     def __init__(self, pool: UpstreamPool, deadlines: Deadlines) -> None:
@@ -101,6 +102,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._deadlines = deadlines
         self._phase = _IDLE
         self._left = 0
+        self._keep = True
+        self._interims = self._interims_of = 0  # how many 1xx, and to which request
         self.sink: Sink | None = None
         self._buffer = b""
         self._full = False  # it takes no more for now
@@ -157,7 +160,7 @@ class UpstreamConnection(asyncio.Protocol):
         if phase is _REST and exc is None:
             sink.more([], True, [])
         elif phase is _AT_HEAD and not self._buffer:
-            untouched = self.served > 1 and self._interims == 0
+            untouched = self.served > 1 and self._interims_of != self.served
             sink.failed(RESET, "closed the connection before an answer", untouched=untouched)
         else:
             detail = "closed the connection in the middle of its answer"
@@ -214,8 +217,6 @@ class UpstreamConnection(asyncio.Protocol):
         self.sink = sink
         self._to_head = to_head
         self._phase = _AT_HEAD
-        self._keep = True
-        self._interims = 0
         self._total = total
         self.deadline = deadline if deadline < total else total
         self.served += 1
@@ -253,18 +254,23 @@ class UpstreamConnection(asyncio.Protocol):
             else:
                 self._buffer = data
             return
+        head = None if self._to_head else _RECALL(data[:end])
+        if head is not None:
+            self._read_final(head, data, end + 4)
+            return
         try:
             head = _BOOK.scan(data[:end], self._to_head)
         except AnswerBroken as broken:
             self._break(str(broken))
             return
-        at = end + 4
         if head.status < 200:
-            self._read_interim(head, data[at:])
+            self._read_interim(head, data[end + 4 :])
         else:
-            self._read_final(head, data, at)
+            self._read_final(head, data, end + 4)
 
     def _read_interim(self, head: AnswerHead, rest: bytes) -> None:
+        if self._interims_of != self.served:
+            self._interims, self._interims_of = 0, self.served
         self._interims += 1
         if head.status == 101:
             self._break("switched protocols, which nobody asked for")
@@ -277,24 +283,24 @@ class UpstreamConnection(asyncio.Protocol):
                 self._read_head(rest)
 
     def _read_final(self, head: AnswerHead, data: bytes, at: int) -> None:
-        sink = self.sink
+        sink, now = self.sink, perf_counter_ns()
         assert sink is not None
         if head.close:
             self._keep = False
         length = head.length
-        now = perf_counter_ns()
-        if length >= 0:
-            left = at + length - len(data)
-            if left > 0:
-                self._phase = _FIXED
-                self._left = left
-                sink.answer(head, [data[at:]], False, NO_LINES, now)
-                return
+        left = at + length - len(data)
+        if length >= 0 and left <= 0:
             if left < 0:
                 self._keep = False  # surplus bytes: never the next caller's answer
-            self._done()
-            sink.answer(head, [data[at : at + length]] if length else [], True, NO_LINES, now)
+                data = data[:left]
+            self._phase = _IDLE
+            self.sink = None
+            sink.answer(head, [data[at:]] if length else [], True, NO_LINES, now)
             self._let_go(now)
+        elif length >= 0:
+            self._phase = _FIXED
+            self._left = left
+            sink.answer(head, [data[at:]], False, NO_LINES, now)
         elif length == CHUNKED:
             self._phase = _CHUNKS
             self._decoder = ChunkDecoder()
@@ -355,7 +361,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._phase is not _IDLE or self.transport.is_closing():
             return
         if self._keep and not self._full:
-            self.pool.free(self, now)
+            self.pool.free(self, now)  # which sets its deadline
         else:
             # What is still unsent belongs to a request that has its answer: nobody reads it.
             self.discard()

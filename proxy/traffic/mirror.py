@@ -55,7 +55,9 @@ class Mirror:
         self.route = ArmRoute(model, shadow.version, Arm.SHADOW, stock)
         self.wait_ns = nanoseconds(shadow.deadline)
 
-    def offer(self, exchange: Exchange, prepared: Prepared, pieces: list[bytes]) -> Copy | None:
+    def offer(
+        self, exchange: Exchange, prepared: Prepared, pieces: list[bytes], now: int
+    ) -> Copy | None:
         """Copies the exchange, if it is sampled and there is room for it.
 
         ``pieces`` came of its body.  The copy is returned if it wants to hear more of the
@@ -64,7 +66,8 @@ class Mirror:
         if not self._everyone and not self._share.takes(exchange.key):
             return None
         plan = self._plan
-        if self.in_flight >= plan.in_flight and len(self._queue) >= plan.queue:
+        full = self.in_flight >= plan.in_flight
+        if full and len(self._queue) >= plan.queue:
             self._count(QUEUE)
             return None
         if self.held > plan.bytes or self._plane.draining:
@@ -72,18 +75,22 @@ class Mirror:
             return None
         text = prepared.copies.get(self)
         if text is None:
-            text = prepared.copies[self] = self.heads.text(exchange.head)
-        draft = self._draft(exchange) if self._pairs.limit else None
-        copy = Copy(self, exchange, text, draft, pieces)
-        if self.in_flight < plan.in_flight:
-            self.in_flight += 1
-            copy.start()
-        else:
+            text = self.heads.text(exchange.head)
+            if not exchange.head.varying:
+                prepared.copies[self] = text
+        draft = self._draft(exchange, now) if self._pairs.limit else None
+        copy = Copy(self, exchange, text, draft, pieces, now)
+        if prepared.repeatable:
+            copy.keep(pieces)
+        if full:
             self._queue.append(copy)
             copy.queue()
-        return copy if draft is not None or not exchange.complete else None
+        else:
+            self.in_flight += 1
+            copy.start(now)
+        return None if draft is None and exchange.complete else copy
 
-    def _draft(self, exchange: Exchange) -> PairDraft | None:
+    def _draft(self, exchange: Exchange, now: int) -> PairDraft | None:
         """The pair to be, where one is wanted: a shadow is compared with stable, never a canary."""
         arm = exchange.arm
         assert arm is not None
@@ -93,7 +100,7 @@ class Mirror:
             return None
         cap = self._plan.pair_bytes
         if exchange.live is None:
-            exchange.live = Kept(self._plane.recording, cap, perf_counter_ns())
+            exchange.live = Kept(self._plane.recording, cap, now)
         else:
             exchange.live.cap = max(exchange.live.cap, cap)
         return PairDraft(self._plane, exchange, cap)
@@ -112,15 +119,17 @@ class Mirror:
 
     def over(self, copy: Copy, result: str) -> None:
         """A copy has ended or was given up: its place goes to the next in the queue."""
-        self._count(result)
+        self.counts.count_copy(self._plan.version, result)
         if not copy.started:
             self._queue.remove(copy)
             return
         self.in_flight -= 1
-        if self._filling:
-            return  # one of those that were just started is over already: no deeper
+        if self._queue and not self._filling:  # else one that was just started is over: no deeper
+            self._fill()
+
+    def _fill(self) -> None:
         self._filling = True
         while self._queue and self.in_flight < self._plan.in_flight:
             self.in_flight += 1
-            self._queue.popleft().start()
+            self._queue.popleft().start(perf_counter_ns())
         self._filling = False

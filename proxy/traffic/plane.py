@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from time import perf_counter_ns
 from typing import Final
@@ -19,6 +20,7 @@ from proxy.traffic import arriving
 from proxy.traffic.board import Board, Stock, nanoseconds
 from proxy.traffic.connection import PROXY_ERROR, CallerConnection
 from proxy.traffic.copying import DRAIN, Copy
+from proxy.traffic.evidence import EvidenceBook
 from proxy.traffic.forward import UpstreamConnection
 from proxy.traffic.mirror import Mirror
 from proxy.traffic.polling import PolledCaller, PolledUpstream, Poller
@@ -53,7 +55,8 @@ class Plane:
         self.draining = False
         self.logs = False
         self._tasks = Tasks()
-        self._stock = Stock(self._tasks, self.recording, self._connection)
+        self.evidence = EvidenceBook(self.hashed)
+        self._stock = Stock(self._tasks, self.recording, self.evidence, self._connection)
         self._live: Board | None = None  # the Plan as it is
         self._safe: Board | None = None  # the same, with every customer on stable
         self._mirrors: dict[str, dict[str, Mirror]] = {}  # model -> version
@@ -65,10 +68,9 @@ class Plane:
         self._reported_at = perf_counter_ns()
         self._busy: set[str] = set()  # models with something under way at the last report
         self._gone: list[EndpointState] = []  # what the next report takes back
-        self._hash_key = b""
+        self._keyed = blake2b(digest_size=8)  # customers' keys are hashed by it
         # Unique over workers and restarts; the counter makes it unique within one.
-        self.id_prefix = secrets.token_hex(8).encode()
-        self.requests = 0
+        self.ids = _request_ids(secrets.token_hex(8).encode())
         self._take_limits(self.limits)
 
     # --- the Plan ---
@@ -83,9 +85,10 @@ class Plane:
         self._safe = self._live.without_canaries()
         self._gone += self._stock.retire(self._live)
         self._retire_mirrors(self._live)
+        self.evidence.retire(self._live.by_name)
         self.heads = self._live.heads
         self.heads.forget()  # what was prepared by the Plan before
-        self._hash_key = plan.hash_key.encode()[:64]
+        self._keyed = blake2b(digest_size=8, key=plan.hash_key.encode()[:64])
         self._take_limits(plan.limits)
         self.poller.span = 0 if self.draining else nanoseconds(plan.busy_poll)
         self._choose_board()
@@ -190,7 +193,13 @@ class Plane:
         board = self.board
         if board is not None and board.log_customers == "plain":
             return key.decode("utf-8", "backslashreplace")
-        return blake2b(key, digest_size=8, key=self._hash_key).hexdigest()
+        return self.hashed(key)
+
+    def hashed(self, key: bytes) -> str:
+        """The customer as the judge knows him, whatever the access log shows."""
+        hashed = self._keyed.copy()
+        hashed.update(key)
+        return hashed.hexdigest()
 
     def _caller(self) -> CallerConnection:
         return PolledCaller(self) if self.poller.span else CallerConnection(self)
@@ -211,6 +220,7 @@ class Plane:
         now = perf_counter_ns()
         self._busy.update([counts.name for counts in self.recording.touched_models])
         report = self.recording.report((now - self._reported_at) / 1e9)
+        self.evidence.tell(report, whole)
         self._reported_at = now
         report.connections = len(self._callers)
         report.draining = self.draining
@@ -296,3 +306,10 @@ class Plane:
             self._sweeping = None
         await self._tasks.cancel()
         await asyncio.sleep(0)
+
+
+def _request_ids(prefix: bytes) -> Iterator[bytes]:
+    """Ids without end, in order: what is the same in 4,096 of them is written once."""
+    ends = [b"%03x" % number for number in range(4096)]
+    begins = (b"%b%09x" % (prefix, number) for number in itertools.count())
+    return itertools.chain.from_iterable(map(begin.__add__, ends) for begin in begins)

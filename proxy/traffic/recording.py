@@ -1,12 +1,12 @@
 """Counting what happened, without a look-up per request that an attribute could replace.
 
-A Series is prepared for each (model, version, arm, segment) when a Plan is applied; an
-exchange holds on to it.  Labels are written when a report is read, never on the hot path.
+A Series is kept for each (model, version, arm, segment); an exchange counts into a Joint of those
+that it belongs to.  Labels are written when a report is read, never on the hot path.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from proxy.measure import bucket
 from proxy.measure.tally import ModelTally, Report, Tally, add_counts
@@ -53,24 +53,30 @@ def _joined(counts: dict[int, int], more: dict[int, int]) -> dict[int, int]:
     return counts
 
 
+class Streaks:
+    """How many Series of one (model, version, arm) end in failures, with a streak under way."""
+
+    __slots__ = ("running",)
+
+    def __init__(self) -> None:
+        self.running = 0
+
+
 class Series:
-    """The running Tally of one (model, version, arm, segment).
+    """The running Tally of one (model, version, arm, segment)."""
 
-    Most answers are good and come in one read, so that their first byte is their last: those are
-    counted once, by bucket, and added to the Tally when it is taken.
-    """
+    __slots__ = ("_book", "_streaks", "tally", "touched")
 
-    __slots__ = ("_book", "bytes_in", "bytes_out", "in_one_read", "tally", "touched")
-
-    def __init__(self, book: Recording, model: str, version: str, arm: str, segment: str) -> None:
+    def __init__(
+        self, book: Recording, streaks: Streaks, model: str, version: str, arm: str, segment: str
+    ) -> None:
         self._book = book
+        self._streaks = streaks
         self.tally = Tally(model, version, arm, segment)
-        self.in_one_read: dict[int, int] = {}
-        self.bytes_in = self.bytes_out = 0
         self.touched = False
 
     def touch(self) -> None:
-        """Something is counted: it will be in the next report."""
+        """Something is counted: it will be in the report."""
         if not self.touched:
             self.touched = True
             self._book.touched.append(self)
@@ -83,51 +89,83 @@ class Series:
             add_counts(tally.first_byte, {bucket(first_byte): 1})
             add_counts(tally.total, {bucket(total): 1})
         if outcome in GOOD:
+            if tally.streak:
+                self._streaks.running -= 1
             tally.streak = 0
         elif outcome in _UPSTREAM_FAILED:
+            if not tally.streak:
+                self._streaks.running += 1
             tally.streak += 1
             tally.longest_streak = max(tally.longest_streak, tally.streak)
+
+    def take_in(self, joint: Joint) -> None:
+        """Adds what was counted for several Series at once."""
+        self.touch()
+        tally, counts = self.tally, joint.in_one_read
+        tally.bytes_in += joint.bytes_in
+        tally.bytes_out += joint.bytes_out
+        if counts:
+            tally.outcomes[OK] = tally.outcomes.get(OK, 0) + sum(counts.values())
+            # Mostly there is nothing else, and copying is quicker than adding.
+            tally.first_byte = _joined(tally.first_byte, counts)
+            tally.total = _joined(tally.total, counts)
 
     def take(self) -> Tally:
         """The Tally so far; counting goes on in a fresh one, with the streak still running."""
         full = self.tally
         self.tally = Tally(full.model, full.version, full.arm, full.segment, streak=full.streak)
-        full.bytes_in, full.bytes_out = self.bytes_in, self.bytes_out
-        in_one, self.in_one_read = self.in_one_read, {}
-        if in_one:
-            full.outcomes[OK] = full.outcomes.get(OK, 0) + sum(in_one.values())
-            # Mostly there is nothing else, and copying is quicker than adding.
-            full.first_byte = _joined(full.first_byte, in_one)
-            full.total = _joined(full.total, in_one)
-        self.bytes_in = self.bytes_out = 0
         self.touched = False
         return full
 
 
+class Joint:
+    """The Series that an exchange counts into: everyone's, and each of its segments'.
+
+    Most answers are good and come in one read, so that their first byte is their last: those are
+    counted here, once for all the Series, and added to each when a report is made.  So are bytes.
+    """
+
+    __slots__ = ("_book", "bytes_in", "bytes_out", "in_one_read", "several", "streaks", "touched")
+
+    def __init__(self, book: Recording, streaks: Streaks, several: tuple[Series, ...]) -> None:
+        self._book = book
+        self.streaks = streaks
+        self.several = several
+        self.in_one_read: dict[int, int] = {}  # by bucket
+        self.bytes_in = self.bytes_out = 0
+        self.touched = False
+
+    def touch(self) -> None:
+        """Something is counted: it will be in the next report."""
+        self.touched = True
+        self._book.joints.append(self)
+
+    def share_out(self) -> None:
+        """Gives each Series what was counted here."""
+        for series in self.several:
+            series.take_in(self)
+        self.in_one_read = {}
+        self.bytes_in = self.bytes_out = 0
+        self.touched = False
+
+
 def record(
-    several: tuple[Series, ...],
-    outcome: str,
-    first_byte: int,
-    total: int,
-    bytes_in: int,
-    bytes_out: int,
+    joint: Joint, outcome: str, first_byte: int, total: int, bytes_in: int, bytes_out: int
 ) -> None:
     """Counts one exchange for everyone and for its segments.
 
     Times in nanoseconds, bytes of bodies.
     """
-    in_one_read = outcome is OK and first_byte == total
-    at = bucket(total)
-    for series in several:
-        if not series.touched:
-            series.touch()
-        series.bytes_in += bytes_in
-        series.bytes_out += bytes_out
-        if in_one_read:
-            counts = series.in_one_read
-            counts[at] = counts.get(at, 0) + 1
-            series.tally.streak = 0
-        else:
+    if not joint.touched:
+        joint.touch()
+    joint.bytes_in += bytes_in
+    joint.bytes_out += bytes_out
+    # While nothing of the version has failed last, a good answer has no streak to end.
+    if outcome is OK and first_byte == total and not joint.streaks.running:
+        counts, at = joint.in_one_read, bucket(total)
+        counts[at] = counts.get(at, 0) + 1
+    else:
+        for series in joint.several:
             series.add(outcome, first_byte, total)
 
 
@@ -170,15 +208,23 @@ class ModelCounts:
         return None if full == ModelTally(self.name) else full
 
 
+class Pot(Protocol):
+    """Room for bytes of bodies that are kept for the desk."""
+
+    held: int
+
+    def room_for(self, size: int, cap: int) -> bool: ...
+
+
 class Lease:
-    """Bytes of one answer that are kept for a pair; given back when nobody keeps it any more.
+    """Bytes of one body that are kept for a pair; given back when nobody keeps it any more.
 
     The halves of a pair end in many ways and in any order, and some pairs are never made.
     """
 
     __slots__ = ("_book", "_size")
 
-    def __init__(self, book: Recording) -> None:
+    def __init__(self, book: Pot) -> None:
         self._book = book
         self._size = 0
 
@@ -198,14 +244,18 @@ class Recording:
     """All that one worker counts between two reports."""
 
     __slots__ = (
-        "_log", "_log_bytes", "_log_dropped", "_models", "_pair_bytes", "_pairs", "_refused",
-        "_series", "held", "pairs_dropped", "touched", "touched_models",
+        "_joints", "_log", "_log_bytes", "_log_dropped", "_models", "_pair_bytes", "_pairs",
+        "_refused", "_series", "_streaks", "held", "joints", "pairs_dropped", "touched",
+        "touched_models",
     )  # fmt: skip
 
     def __init__(self) -> None:
+        self.joints: list[Joint] = []  # touched since the last report, as the next two
         self.touched: list[Series] = []
         self.touched_models: list[ModelCounts] = []
         self._series: dict[tuple[str, str, str, str], Series] = {}
+        self._streaks: dict[tuple[str, str, str], Streaks] = {}
+        self._joints: dict[tuple[Series, ...], Joint] = {}
         self._models: dict[str, ModelCounts] = {}
         self._refused: dict[str, int] = {}
         self._pairs: list[Pair] = []
@@ -221,8 +271,20 @@ class Recording:
         key = (model, version, arm, segment)
         found = self._series.get(key)
         if found is None:
-            found = self._series[key] = Series(self, *key)
+            found = self._series[key] = Series(self, self._streaks_of(*key[:3]), *key)
         return found
+
+    def joint(self, model: str, version: str, arm: str, segments: tuple[str, ...]) -> Joint:
+        """Everyone's Series and those of ``segments``; the same Joint under every Plan."""
+        several = tuple(self.series(model, version, arm, label) for label in ("", *segments))
+        found = self._joints.get(several)
+        if found is None:
+            streaks = self._streaks_of(model, version, arm)
+            found = self._joints[several] = Joint(self, streaks, several)
+        return found
+
+    def _streaks_of(self, model: str, version: str, arm: str) -> Streaks:
+        return self._streaks.setdefault((model, version, arm), Streaks())
 
     def model(self, name: str) -> ModelCounts:
         found = self._models.get(name)
@@ -269,6 +331,9 @@ class Recording:
 
     def report(self, seconds: float) -> Report:
         """Everything since the last report, which took ``seconds``."""
+        joints, self.joints = self.joints, []
+        for joint in joints:
+            joint.share_out()
         touched, self.touched = self.touched, []
         models, self.touched_models = self.touched_models, []
         report = Report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -13,21 +13,23 @@ _AFTER_SEGMENT: Final = frozenset(b"/? ")
 _LENGTHS: Final = frozenset((b"content-length", b"transfer-encoding"))
 
 
-class CopyText(NamedTuple):
+class CopyText(msgspec.Struct, frozen=True):
     """A copy's head but for what each request adds: ``before``, perhaps the value, ``after``.
 
     ``valued``: the value that was cut out of the live head goes to the shadow as well.
+    ``rewriter``: who rewrites the body, if it is rewritten.
     """
 
     before: bytes
     valued: bool
     after: bytes
+    rewriter: CopyHead | None
 
 
 class CopyHead:
     """Writes the heads of copies; prepared once per Plan and shadow."""
 
-    __slots__ = ("_added", "_by", "_pointer", "_prefix", "_removed", "_value", "rewrites_body")
+    __slots__ = ("_added", "_by", "_pointer", "_prefix", "_removed", "_rewrites", "_value")
 
     def __init__(self, plan: ShadowPlan) -> None:
         self._removed = frozenset(name.lower().encode() for name in plan.remove)
@@ -35,7 +37,7 @@ class CopyHead:
         self._added = f"\r\nx-shadow: {plan.version}{added}".encode()
         self._prefix = plan.path.prefix.encode() if plan.path else b""
         self._by = plan.path.by.encode() if plan.path else b""
-        self.rewrites_body = plan.json is not None
+        self._rewrites = plan.json is not None
         pointer = plan.json.pointer if plan.json else ""
         self._pointer = [
             part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]
@@ -53,7 +55,8 @@ class CopyHead:
             if at == head.cut_line:
                 kept, valued = after, True
         behind = b"\r\n".join(after) if len(after) > 1 else b""
-        return CopyText(b"\r\n".join(before), valued, behind + self._added)
+        text = b"\r\n".join(before)
+        return CopyText(text, valued, behind + self._added, self if self._rewrites else None)
 
     def resized(self, text: CopyText, value: bytes, length: int) -> bytes:
         """The head in one piece, with the Content-Length of a rewritten body."""

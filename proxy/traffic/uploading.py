@@ -32,6 +32,8 @@ def feed(exchange: Exchange, pieces: list[bytes], complete: bool, trailers: list
         exchange.pending += pieces
     elif exchange.connection is not None:
         _write_on(exchange, exchange.connection, route, pieces)
+    if exchange.live is not None and exchange.live.asked is not None:
+        exchange.live.asked.keep(pieces)
     for copy in exchange.copies or ():
         copy.feed(pieces, complete, trailers)
     return None

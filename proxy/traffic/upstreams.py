@@ -117,18 +117,20 @@ class Upstream:
 class UpstreamSet:
     """The endpoints of one version of one model."""
 
-    __slots__ = ("_health", "upstreams", "version")
+    __slots__ = ("_health", "_only", "upstreams", "version")
 
     def __init__(self, version: VersionPlan, upstreams: list[Upstream]) -> None:
         self.version = version
         self.upstreams = upstreams
         self._health = [upstream.health for upstream in upstreams]
+        self._only = upstreams[0] if len(upstreams) == 1 else None
 
     def choose(self, now: int) -> Upstream:
         """The endpoint for the next request: least in flight among those that are well."""
+        only = self._only
+        if only is not None and only.health.well:
+            return only
         upstreams = self.upstreams
-        if len(upstreams) == 1 and self._health[0].well:
-            return upstreams[0]
         loads = [upstream.in_flight for upstream in upstreams]
         return upstreams[choose(self._health, loads, now / 1e9)]
 

@@ -6,7 +6,17 @@ import re
 from typing import Final
 
 from proxy.errors import AnswerBroken
-from proxy.wire.fields import UNSEEN, BadLine, Kind, Line, LineBook, nominated, tokens, without
+from proxy.wire.fields import (
+    UNSEEN,
+    BadLine,
+    Kind,
+    Line,
+    LineBook,
+    content,
+    nominated,
+    tokens,
+    without,
+)
 
 _START: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _HEAD_MEMO: Final = 256
@@ -57,7 +67,7 @@ class AnswerHead:
     UNTIL_CLOSE), 0 where the status or the request's method allows no body.
     """
 
-    __slots__ = ("_fields", "close", "length", "lines", "status", "text")
+    __slots__ = ("_content", "close", "length", "lines", "status", "text")
 
     def __init__(self, status: int, close: bool, lines: list[bytes]) -> None:
         self.status = status
@@ -65,16 +75,13 @@ class AnswerHead:
         self.lines = lines
         self.length = UNTIL_CLOSE
         self.text = b""
-        self._fields: dict[bytes, str] = {}
+        self._content: tuple[str, str] | None = None
 
-    def field(self, name: bytes) -> str:
-        """The value of the first line of a field (in lower case); empty without one."""
-        found = self._fields.get(name)
+    def content(self) -> tuple[str, str]:
+        """Content-Type and Content-Encoding; what is not said is empty."""
+        found = self._content
         if found is None:
-            start = name + b":"
-            lines = (x for x in self.lines if x[: len(start)].lower() == start)
-            found = next(lines, start)[len(start) :].strip().decode("latin-1")
-            self._fields[name] = found
+            found = self._content = content(self.lines)
         return found
 
 
@@ -82,14 +89,16 @@ class AnswerBook:
     """Scans answer heads.
 
     A server's answers of one second have the same head as long as their length is the same, so
-    whole heads are remembered.
+    whole heads are remembered.  ``recall(block)`` is the hot path, one dict hit: the final answer
+    to a request that was no HEAD, or None.
     """
 
-    __slots__ = ("_book", "_heads", "_starts")
+    __slots__ = ("_book", "_heads", "_starts", "recall")
 
     def __init__(self) -> None:
         self._book = LineBook(_KINDS)
         self._heads: dict[bytes, AnswerHead] = {}
+        self.recall = self._heads.get
         self._starts: dict[bytes, tuple[int, bool, bytes | None]] = {}
 
     def scan(self, block: bytes, to_head: bool) -> AnswerHead:
@@ -99,11 +108,11 @@ class AnswerBook:
         """
         if to_head:
             return self._read(block, True)
-        known = self._heads.get(block)
+        known = self.recall(block)
         if known is not None:
             return known
         head = self._read(block, False)
-        if len(block) <= _HEAD_MEMO_BYTES:
+        if len(block) <= _HEAD_MEMO_BYTES and head.status >= 200:
             if len(self._heads) >= _HEAD_MEMO:
                 self._heads.clear()
             self._heads[block] = head

@@ -204,3 +204,13 @@ def nominated(values: list[bytes], never: frozenset[bytes]) -> frozenset[bytes]:
 def without(lines: list[bytes], names: frozenset[bytes]) -> list[bytes]:
     """``lines`` without those whose field name is in ``names`` (lower case)."""
     return [line for line in lines if line[: line.find(b":")].lower() not in names]
+
+
+def content(lines: list[bytes]) -> tuple[str, str]:
+    """Content-Type and Content-Encoding of a head's lines; what is not said is empty."""
+    return _first(lines, b"content-type:"), _first(lines, b"content-encoding:")
+
+
+def _first(lines: list[bytes], start: bytes) -> str:
+    found = (x for x in lines if x[: len(start)].lower() == start)
+    return next(found, start)[len(start) :].strip().decode("latin-1")

@@ -18,6 +18,7 @@ from proxy.wire.fields import (
     Line,
     LineBook,
     check_host,
+    content,
     nominated,
     split_line,
     tokens,
@@ -70,22 +71,27 @@ class RequestHead:
     in bytes (0 without a body, -1 when chunked); ``minor`` is 0 for an HTTP/1.0 caller;
     ``wanted`` maps the lower-case names that the Plan reads to their values in order;
     ``request_id`` is the caller's when it is sane, else None; ``plain`` means HTTP/1.1 from a
-    caller that says nothing of its own protocol, so that what a proxy adds is always the same.
+    caller that says nothing of its own protocol, so that what a proxy adds is always the same;
+    ``changes`` means that an answer's head must say something of the connection.
 
     Where requests differ in one value only, that value is cut out (memory.py): ``cut`` is the
     lower-case name of its field, ``cut_line`` the index of its line, which ends where the value
     began; ``wanted`` does not hold it.  What goes on is ``before``, the value, ``after``.
     ``prepared`` is for whoever serves the request to keep what he worked out from the head.
+
+    Where more than that differs, a request has a head of its own, made of its ``origin``, which is
+    remembered; ``varying`` tells in which lines they differ, by the name of the field.
     """
 
     __slots__ = (
-        "after", "before", "close", "cut", "cut_line", "expects", "forwarded_proto", "host",
-        "length", "lines", "method", "minor", "plain", "prepared", "request_id", "shadow_mark",
-        "target", "wanted",
+        "_content", "after", "before", "changes", "close", "cut", "cut_line", "expects",
+        "forwarded_proto", "host", "length", "lines", "method", "minor", "origin", "plain",
+        "prepared", "request_id", "shadow_mark", "target", "to_head", "varying", "wanted",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, minor: int, lines: list[bytes]) -> None:
         self.method = method
+        self.to_head = method == b"HEAD"
         self.target = target
         self.minor = minor
         self.lines = lines
@@ -98,9 +104,20 @@ class RequestHead:
         self.request_id: bytes | None = None
         self.wanted: dict[bytes, list[bytes]] | None = None
         self.plain = True
+        self.changes = False
         self.cut = self.after = b""
         self.cut_line = -1
         self.prepared: Any = None
+        self.origin: RequestHead | None = None
+        self.varying: dict[bytes, int] | None = None
+        self._content: tuple[str, str] | None = None
+
+    def content(self) -> tuple[str, str]:
+        """Content-Type and Content-Encoding, read once for all who share the head or its origin."""
+        shared = self.origin or self
+        if shared._content is None:
+            shared._content = content(self.lines)
+        return shared._content
 
     def leave_out(self, value: bytes) -> None:
         """Cuts ``value`` out of the one line that ends with it and is ``wanted``.
@@ -114,23 +131,52 @@ class RequestHead:
         self.before = b"\r\n".join(lines[: at + 1])
         self.after = b"".join(b"\r\n" + line for line in lines[at + 1 :])
 
+    def shared(self, varying: dict[bytes, int], values: dict[bytes, bytes]) -> RequestHead:
+        """What heads like this have in common: all but the ``values`` of the ``varying`` lines."""
+        head = self._twin(self.lines.copy())
+        head.wanted = None if self.wanted is None else self.wanted.copy()
+        head.request_id = None
+        head.before = self.before
+        head.varying = varying
+        for name, at in varying.items():
+            head.lines[at] = head.lines[at][: -len(values[name])]
+        return head
+
+    def varied(self, values: dict[bytes, bytes]) -> RequestHead:
+        """A head of its own for a request with these values; the request id is one of them."""
+        head = self._twin(self.lines)
+        head.wanted, head.cut, head.cut_line = self.wanted, self.cut, self.cut_line
+        head.before, head.after = self.before, self.after
+        head.origin, head.prepared, head.varying = self, self.prepared, self.varying
+        request_id = values.get(b"x-request-id", b"")
+        if _SANE_ID.fullmatch(request_id):
+            head.request_id = request_id
+        if self.varying:
+            lines = head.lines = self.lines.copy()
+            for name, at in self.varying.items():
+                lines[at] += values[name]
+            behind = self.cut_line + 1 if self.cut else len(lines)
+            head.before = b"\r\n".join(lines[:behind])
+            head.after = b"\r\n".join([b"", *lines[behind:]])
+        return head
+
+    def _twin(self, lines: list[bytes]) -> RequestHead:
+        head = RequestHead(self.method, self.target, self.minor, lines)
+        head.host, head.length, head.plain = self.host, self.length, self.plain
+        head.close, head.changes, head.expects = self.close, self.changes, self.expects
+        head.forwarded_proto, head.shadow_mark = self.forwarded_proto, self.shadow_mark
+        return head
+
     def without(self, name: bytes, value: bytes) -> RequestHead:
         """The same without the lines of a field, and with ``value`` where it was cut out."""
-        head = RequestHead(self.method, self.target, self.minor, self.lines.copy())
-        for slot in _SAID:
-            setattr(head, slot, getattr(self, slot))
+        head = self._twin(self.lines.copy())
+        head.request_id, head.wanted = self.request_id, self.wanted
         if self.cut:
             head.lines[self.cut_line] += value
             head.wanted = {**(self.wanted or {}), self.cut: [value]}
         head.lines = head.lines[:1] + without(head.lines[1:], frozenset((name,)))
         head.before = b"\r\n".join(head.lines)
         return head
-
-
-_SAID: Final = (
-    "close", "expects", "forwarded_proto", "host", "length", "plain", "request_id", "shadow_mark",
-    "wanted",
-)  # fmt: skip
 
 
 def _refuse(detail: str, status: int = 400, reason: str = "bad_request") -> RequestRefused:
@@ -195,6 +241,7 @@ class RequestBook:
         if start[3]:
             _settle_start(head)
         head.plain = start[2] == 1 and not head.forwarded_proto
+        head.changes = head.close or start[2] == 0
         head.before = b"\r\n".join(head.lines)
         return head
 

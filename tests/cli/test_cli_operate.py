@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from admin_world import Door, report
+from admin_world import Door, failures, report, stable_is_down
 from rich.console import Console
 from typer.testing import Result
 
@@ -253,3 +253,42 @@ async def test_watch_ends_cleanly_on_ctrl_c(door: Door) -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def test_a_hold_and_its_clearing(door: Door, at: Callable[..., Any]) -> None:
+    door.desk.report(0, failures(6, seconds=2.0, outcome="ok"))
+    door.clock.now += 0.1
+    door.desk.tick()
+    told = await at("status")
+    assert "HELD 2 at 5 % since" in told.stdout
+    assert "trial of 2 beside 1 since" in told.stdout
+    for check in ("errors", "errors[age=young]", "slow: fail (holds)", "sample_ratio"):
+        assert f"  {check}:" in told.stdout, check
+    told = await at("split", "set", "credit-risk", "6")
+    assert told.exit_code == 1
+    assert "pointsman split clear-hold credit-risk" in told.stderr
+    told = await at("split", "clear-hold", "credit-risk", "--reason", "known", "--actor", "ada")
+    assert told.exit_code == 0, told.output
+    assert await last(door) == ("hold_cleared", "ada", "known")
+    told = await at("status")
+    assert "HELD" not in told.stdout
+    assert "slow: fail (cleared by a person)" in told.stdout
+    told = await at("split", "clear-hold", "credit-risk")
+    assert (told.exit_code, "not held" in told.stderr) == (1, True)
+
+
+async def test_a_shift_and_its_clearing(door: Door, at: Callable[..., Any]) -> None:
+    door.desk.report(0, stable_is_down())
+    door.desk.report(0, failures(6))
+    door.clock.now += 0.1
+    door.desk.tick()
+    told = await at("status")
+    assert "SHIFTED to 4, the last resort" in told.stdout
+    assert "stable is watched until" in told.stdout
+    told = await at("split", "clear-shift", "credit-risk", "--reason", "up again")
+    assert told.exit_code == 0, told.output
+    assert "stable 1, no canary" in told.stdout
+    door.clock.now += 700
+    door.desk.tick()
+    told = await at("status")
+    assert "INCONCLUSIVE: another version is stable now" in told.stdout

@@ -52,7 +52,12 @@ def test_the_document_is_what_help_says() -> None:
         ["split", "set"],
         ["split", "clear"],
         ["split", "clear-revert"],
+        ["split", "clear-hold"],
+        ["split", "clear-shift"],
         ["revert"],
+        ["plan"],
+        ["replay"],
+        ["simulate"],
     ],
 )
 def test_every_command_explains_itself(run: Run, words: list[str]) -> None:
@@ -104,6 +109,8 @@ def test_wrong_usage_is_2(run: Run, words: list[str]) -> None:
         ["split", "set", "credit-risk", "5"],
         ["split", "clear", "credit-risk"],
         ["split", "clear-revert", "credit-risk", "2"],
+        ["split", "clear-hold", "credit-risk"],
+        ["split", "clear-shift", "credit-risk"],
         ["revert", "credit-risk"],
     ],
 )

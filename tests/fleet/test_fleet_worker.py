@@ -34,6 +34,7 @@ OURS = {
     "proxy.fleet.logs",
     "proxy.fleet.messages",
     "proxy.fleet.plans",
+    "proxy.fleet.reports",
     "proxy.fleet.worker",
 }
 OUR_ROOMS = {"measure", "wire", "routing", "net", "traffic"}

@@ -7,17 +7,28 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.judge import policy
+from proxy.judge import (
+    DEFAULT_GUARDRAILS,
+    NO_GUARDRAILS,
+    Guardrail,
+    Guardrails,
+    Source,
+    policy,
+)
+from proxy.judge.recovery import Validation
 from proxy.routing import plan
 from proxy.settings import (
     Settings,
     compile_plan,
     fingerprint,
+    guardrails_by_model,
+    last_resorts,
     load,
     needs_restart,
     parse,
     split_salt,
     thresholds,
+    validations,
 )
 
 CONFIGS = Path(__file__).parents[2] / "config"
@@ -44,6 +55,7 @@ def test_the_smallest_config_uses_every_default_of_the_plan() -> None:
         salt=f"{MODEL}/split/2",
         canary=plan.CanaryPlan("2", 5.0),
         shadows=(shadow,),
+        watch=plan.WatchPlan(),
     )
     assert compiled == plan.Plan(number=7, models=(model,))
 
@@ -198,3 +210,62 @@ def test_credentials_leave_a_copy_unless_they_are_kept_by_name() -> None:
     assert removed("{remove: [X-Session]}") == {*credentials, "x-session"}
     assert removed("{keep: [AUTHORIZATION]}") == {*credentials} - {"authorization"}
     assert removed("{remove: []}") == {*credentials}
+
+
+GUARDED = """\
+    segments: {{age: {{header: A, values: [young, old]}}, place: {{header: P, values: [here]}}}}
+    guardrails: {written}
+    split:
+"""
+
+
+def guarded(written: str) -> Settings:
+    return of(TEXT.replace("    split:\n", GUARDED.format(written=written), 1))
+
+
+def test_left_out_guardrails_are_the_judges_default() -> None:
+    assert guardrails_by_model(of(TEXT)) == {MODEL: DEFAULT_GUARDRAILS}
+
+
+def test_guardrails_off_watch_nothing() -> None:
+    settings = guarded("off")
+    assert guardrails_by_model(settings) == {MODEL: NO_GUARDRAILS}
+    assert compile_plan(settings).models[0].watch is None
+
+
+def test_a_sample_ratio_alone_is_watched() -> None:
+    assert compile_plan(guarded("{rules: {}}")).models[0].watch == plan.WatchPlan()
+
+
+def test_protected_segments_are_written_out() -> None:
+    written = "{alpha: 0.01, rules: {a: {event: error, segments: [age=old, age, place=missing]}}}"
+    found = guardrails_by_model(guarded(written))[MODEL]
+    values = ("age=old", "age=young", "age=other", "age=missing", "place=missing")
+    assert found == Guardrails((Guardrail("a", Source.ERROR, segments=values),), alpha=0.01)
+
+
+def test_the_workers_tell_of_what_is_slower_than_the_least_limit() -> None:
+    slow = "{rules: {a: {event: slow, over: 2s}, b: {event: slow, over: 300ms, dry_run: true}}}"
+    assert compile_plan(guarded(slow)).models[0].watch == plan.WatchPlan(slow=0.3)
+
+
+def test_every_field_of_a_rule_is_taken_over() -> None:
+    written = (
+        "{rules: {kpi: {event: kpi, of: paid, over: 1, under: 9.5, measure: mean, "
+        "direction: decrease, tolerance: 0.05, margin: 0.2, critical: false, dry_run: true, "
+        "planned: 500}}, sample_ratio: off}"
+    )
+    rule = Guardrail(
+        "kpi", Source.KPI, "paid", 1.0, 9.5, "mean", "decrease", 0.05, 0.2, False, True, (), 500
+    )
+    assert guardrails_by_model(guarded(written))[MODEL] == Guardrails((rule,), sample_ratio=None)
+
+
+def test_validation_and_last_resort() -> None:
+    assert validations(of(TEXT)) == {MODEL: Validation()}
+    more = '    last_resort: "3"\n    validation: {after: 5m, tolerance: 0.1}\n    split:\n'
+    settings = of(TEXT.replace("    split:\n", more, 1))
+    assert validations(settings) == {MODEL: Validation(after=300.0, tolerance=0.1)}
+    assert last_resorts(settings) == {MODEL: "3"}
+    off = of(TEXT.replace("    split:\n", "    validation: off\n    split:\n", 1))
+    assert (validations(off), last_resorts(off)) == ({}, {})

@@ -14,8 +14,8 @@ import jsonschema
 import pytest
 import yaml
 
-from proxy.errors import ConfigError
-from proxy.settings import compile_plan, json_schema, load, parse, shape
+from proxy.errors import ConfigError, OperationRefused
+from proxy.settings import compile_plan, json_schema, load, needs_restart, parse, shape
 from proxy.settings.load import LARGEST
 from proxy.settings.schema import Settings
 from proxy.settings.serving import Part
@@ -84,9 +84,11 @@ def _written(part: type[Part], value: Any, path: str = "") -> Iterator[str]:
 
 def test_full_yaml_shows_every_field() -> None:
     text = (CONFIGS / "full.yaml").read_text()
-    # The testers stand behind a #, so that the file loads without a secret.
+    # What needs a secret stands behind a #, so that the file loads without a secret.
     text = re.sub(r"^    # (testers:| +header:| +secret:)", r"    \1", text, flags=re.MULTILINE)
-    model = parse(text, CONFIGS / "full.yaml", {"POINTSMAN_TESTERS": SECRET}).models["credit-risk"]
+    text = re.sub(r"^  # (postgresql:)", r"  \1", text, flags=re.MULTILINE)
+    secrets = {"POINTSMAN_TESTERS": SECRET, "POINTSMAN_DATABASE": "postgresql://a:b@c/d"}
+    model = parse(text, CONFIGS / "full.yaml", secrets).models["credit-risk"]
     assert model.testers is not None
     written = set(_written(Settings, yaml.safe_load(text)))
     # One source of a secret and of a customer key can stand in a file; the others are said there.
@@ -97,8 +99,8 @@ def test_full_yaml_shows_every_field() -> None:
         for side in ("request", "answer")
         for field in ("", ".columns", ".rows")
     }
-    unsaid = {"models.testers.secret.file", *source, *elsewhere}
-    assert set(_fields(Settings)) - written == unsaid
+    files = {"models.testers.secret.file", "database.postgresql.file"}
+    assert set(_fields(Settings)) - written == {*files, *source, *elsewhere}
 
 
 def test_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:
@@ -264,3 +266,32 @@ def test_a_worker_never_imports_this_room() -> None:
         "sys.exit(any(m.startswith('proxy.settings') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ)).returncode == 0
+
+
+def test_the_database_is_a_file_in_the_state_folder_or_a_url_kept_elsewhere(tmp_path: Path) -> None:
+    file = tmp_path / "pointsman.yaml"
+    file.write_text(CONTRACT)
+    assert load(file).database_url() == f"sqlite:///{tmp_path}/.pointsman/ledger.sqlite3"
+    url = "postgresql://u:p%40ss@db.example.com:5433/pointsman?sslmode=require"
+    (tmp_path / "url").write_text(url + "\n")
+    file.write_text(CONTRACT + "database: {postgresql: {file: url}}\n")
+    assert load(file).database_url() == url
+    with pytest.raises(OperationRefused, match="without the database's URL"):
+        load(file, secrets=False).database_url()
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://a/b", "postgresql://host", "postgresql://:x/d", "postgresql:///d", "a\nb", ""]
+)
+def test_a_url_that_is_none_of_a_database_is_not_shown(url: str) -> None:
+    text = CONTRACT + "database: {postgresql: {env: URL}}\n"
+    with pytest.raises(ConfigError, match="a content that does not fit") as refused:
+        parse(text, Path("a.yaml"), {"URL": url})
+    assert "mysql" not in str(refused.value)
+
+
+def test_only_a_restart_moves_the_database() -> None:
+    before = parse(CONTRACT, Path("a.yaml"))
+    text = CONTRACT + "database: {postgresql: {env: URL}, feedback_retention: 1d}\n"
+    after = parse(text, Path("a.yaml"), {"URL": "postgresql://u@h/d"})
+    assert needs_restart(before, after) == ("database.postgresql",)

@@ -22,6 +22,9 @@ MODEL = """
       "3": {{endpoints: [http://127.0.0.1:8003]}}
     split: {split}
     thresholds: {thresholds}
+    guardrails: {guardrails}
+    validation: {validation}
+    {more}
 """
 
 THRESHOLDS = (
@@ -37,10 +40,18 @@ def split(stable: str = "1", canary: str | None = "3", percent: float = 5) -> st
     return f'{{stable: "{stable}"{trial}, shadow: [{{version: "2", percent: 50}}]}}'
 
 
-def settings(thresholds: str = THRESHOLDS, **models: str) -> Settings:
+def settings(
+    thresholds: str = THRESHOLDS,
+    *,
+    guardrails: str = "off",
+    validation: str = "off",
+    more: str = "",
+    **models: str,
+) -> Settings:
     """Settings of models given as name=split; without any, ``m`` with canary 3 at 5 %."""
+    judged = {"thresholds": thresholds, "guardrails": guardrails, "validation": validation}
     text = "models:" + "".join(
-        MODEL.format(name=name, split=written, thresholds=thresholds)
+        MODEL.format(name=name, split=written, more=more, **judged)
         for name, written in (models or {"m": split()}).items()
     )
     return parse(text, Path("pointsman.yaml"))
@@ -80,6 +91,7 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "history.jsonl"
+        self.evidence: Path | None = None  # no evidence files
         self.now = 1_700_000_000.0
         self.published: list[Plan] = []
         self.histories: list[History] = []
@@ -89,7 +101,9 @@ class Scene:
         """A desk that knows what the history file holds, and nothing else."""
         found = history or History(self.path)
         self.histories.append(found)
-        self.desk = ReleaseDesk(file or settings(), found, self.published.append, lambda: self.now)
+        self.desk = ReleaseDesk(
+            file or settings(), found, self.published.append, lambda: self.now, self.evidence
+        )
         return self.desk
 
     async def restart(self, file: Settings | None = None) -> ReleaseDesk:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from proxy.routing.plan import CanaryPlan
 from proxy.settings import compile_plan
 from proxy.steering import planning
+from proxy.steering.planning import Orders
 from proxy.store import Override
 from proxy.terms import Latch
 
@@ -27,31 +28,31 @@ FILE = compile_plan(settings())
 
 
 def test_without_anything_it_is_the_files_plan_with_a_number() -> None:
-    assert planning.build(FILE, {}, {}, 7) == replace(FILE, number=7)
+    assert planning.build(FILE, Orders(), 7) == replace(FILE, number=7)
 
 
 def test_a_latched_canary_is_taken_out_and_the_rest_stays() -> None:
-    plan = planning.build(FILE, {}, {("m", "3"): latch("3")}, 7)
+    plan = planning.build(FILE, Orders({}, {("m", "3"): latch("3")}), 7)
     assert plan.models[0] == replace(FILE.models[0], canary=None)
     assert plan.latches == (latch("3"),)
 
 
 def test_what_is_asked_still_shows_it() -> None:
-    assert canary_of(planning.asked(FILE, {}, {("m", "3"): latch("3")}, 7)) == "3@5"
+    assert canary_of(planning.asked(FILE, Orders({}, {("m", "3"): latch("3")}), 7)) == "3@5"
 
 
 def test_a_latch_of_another_model_is_not_meant() -> None:
-    plan = planning.build(FILE, {}, {("n", "3"): latch("3", "n")}, 7)
+    plan = planning.build(FILE, Orders({}, {("n", "3"): latch("3", "n")}), 7)
     assert canary_of(plan) == "3@5"
 
 
 def test_shadows_of_a_latched_version_go_on() -> None:
-    plan = planning.build(FILE, {}, {("m", "2"): latch("2")}, 7)
+    plan = planning.build(FILE, Orders({}, {("m", "2"): latch("2")}), 7)
     assert [shadow.version for shadow in plan.models[0].shadows] == ["2"]
 
 
 def test_an_override_stands_in_for_the_files_canary() -> None:
-    plan = planning.build(FILE, {"m": override("2", 40)}, {}, 7)
+    plan = planning.build(FILE, Orders({"m": override("2", 40)}, {}), 7)
     assert canary_of(plan) == "2@40"
     assert plan.models[0].salt == "m/split/2"
 
@@ -73,7 +74,7 @@ def test_an_override_of_a_file_without_a_canary_draws_by_its_own_version() -> No
 )
 def test_never_a_latched_canary(version: str, latched: set[str], percent: float) -> None:
     latches = {("m", it): latch(it) for it in latched}
-    plan = planning.build(FILE, {"m": override(version, percent)}, latches, 1)
+    plan = planning.build(FILE, Orders({"m": override(version, percent)}, latches), 1)
     canary = plan.models[0].canary
     assert (canary is None) == (version in latched)
 

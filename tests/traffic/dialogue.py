@@ -274,9 +274,9 @@ class Scene:
 
     # --- what was counted ---
 
-    def look(self) -> Report:
+    def look(self, *, whole: bool = False) -> Report:
         """Takes a report, and adds it to all that was seen."""
-        report = self.plane.report()
+        report = self.plane.report(whole)
         self._compare(report)
         for tally in report.tallies:
             key = (tally.version, tally.arm, tally.segment)
@@ -338,6 +338,8 @@ class Scene:
         assert report.copies_in_flight == 0
         assert report.copies_bytes == 0
         assert self.plane.recording.held == 0, "a pair's bytes were never given back"
+        evidence = self.plane.evidence
+        assert evidence.under_way == evidence.held == 0, "a sample never ended"
         assert [state for _, state in self.desk.endpoints() if state.in_flight] == []
         assert not any(room.waiting for room in self.plane._stock.rooms.values())
         live = [wire for wire in self.wires if not wire.lost]

@@ -257,7 +257,7 @@ def test_our_own_fault_while_an_answer_is_read(
     def fault(*_: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr("proxy.traffic.exchange.framed", fault)
+    monkeypatch.setattr("proxy.traffic.reframing.framed", fault)
     scene = stage(model())
     caller = scene.caller()
     caller >> get("connection: close")

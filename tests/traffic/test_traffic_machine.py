@@ -19,7 +19,9 @@ from proxy.routing.plan import (
     JsonRewrite,
     ModelLimits,
     ModelPlan,
+    SamplePlan,
     VersionPlan,
+    WatchPlan,
 )
 from proxy.traffic.forward import UpstreamConnection
 
@@ -39,6 +41,7 @@ def the_model(canary: float | None = 50) -> ModelPlan:
         limits=ROOM,
         safe_to_repeat=True,
         fallback=Fallback(first_byte=2.0),
+        watch=WatchPlan(2.0, SamplePlan(30, "samples", canary=True, bytes=30_000)),
     )
 
 
@@ -274,8 +277,8 @@ class Speaker:
         for answer in answers(heard, ended=self.caller.closed):
             if answer.status < 200:
                 continue
-            if answer.status == 408 and "x-request-id" not in answer.fields:
-                continue
+            if answer.status == 408 and answer.fields["x-request-id"].encode() not in self.ids:
+                continue  # to a head that did not come whole
             assert at < len(self.ids), "an answer to nothing"
             assert answer.fields["x-request-id"].encode() == self.ids[at]
             if answer.fields.get("content-type") != "application/problem+json":

@@ -14,7 +14,10 @@ from proxy.wire.memory import _HEADS
 
 NAMES = frozenset((b"x-customer-id", b"x-age-band", b"cookie", b"host", b"x-secret"))
 CUSTOMERS = frozenset((b"x-customer-id", b"cookie", b"host"))
-SPELLED = (b"X-Customer-Id", b"x-customer-id", b"X-CUSTOMER-ID", b"Cookie", b"Host", b"X-Age-Band")
+SPELLED = (
+    *(b"X-Customer-Id", b"x-customer-id", b"X-CUSTOMER-ID", b"Cookie", b"Host", b"X-Age-Band"),
+    *(b"X-Request-Id", b"x-request-id", b"traceparent", b"Traceparent", b"tracestate"),
+)
 
 #: One memory for all examples, as in a worker.
 MEMORY = HeadMemory(RequestBook(NAMES), CUSTOMERS)
@@ -116,7 +119,9 @@ def test_customers_share_a_head() -> None:
         (b"X-Customer-Id: ",),
         (b"X-Customer-Id: \xff",),
         (b"X-Customer-Id: 7", b"Connection: X-Customer-Id"),
-        (b"X-Customer-Id: 7", b"X-Request-Id: abc"),
+        (b"X-Customer-Id: 7", b"X-Request-Id:abc"),
+        (b"X-Customer-Id: 7", b"X-Request-Id: abc", b"x-request-id: abc"),
+        (b"X-Customer-Id: 7", b"traceparent: "),
         (b"X-Customer-Id: 7", b"X-Secret: abc"),
         (b"X-Customer-Id: 7", b"X: " + b"y" * 3000),
     ],
@@ -143,12 +148,12 @@ def test_a_value_that_is_none_is_refused_though_its_head_is_known() -> None:
 def test_the_memory_is_bounded_and_rests_when_every_head_is_another() -> None:
     seen = memory()
     for number in range(3 * _HEADS):
-        block = head(b"traceparent: 00-%d" % number)
+        block = head(b"X-Unheard-Of: 00-%d" % number)
         seen.read(block, len(block))
         assert len(seen) <= _HEADS
     assert len(seen) == 0
     for number in range(7 * _HEADS):
-        block = head(b"traceparent: 00-%d" % number)
+        block = head(b"X-Unheard-Of: 00-%d" % number)
         seen.read(block, len(block))
     assert len(seen) > 0
 
@@ -163,6 +168,55 @@ def test_nobody_can_fill_it_with_spellings_for_good() -> None:
     for block in usual:
         seen.read(block, len(block))
     assert seen.read(usual[0], len(usual[0]))[1] == b"0"
+
+
+def test_what_a_gateway_writes_anew_is_no_other_head() -> None:
+    seen = memory()
+    blocks = [
+        head(
+            b"X-Request-Id: %d" % number,
+            b"X-Customer-Id: %d" % (number + 7),
+            b"traceparent: 00-%d-01" % number,
+            b"Content-Length: 5",
+        )
+        for number in range(3)
+    ]
+    origins = set()
+    for number, block in enumerate(blocks):
+        one, cut = seen.read(block, len(block))
+        assert (cut, one.request_id, one.length) == (b"%d" % (number + 7), b"%d" % number, 5)
+        assert one.before + cut + one.after == block.replace(b"X-Request-Id: %d\r\n" % number, b"")
+        origins.add(one.origin)
+    assert len(seen) == len(origins) == 1
+    block = head(b"X-Request-Id: not {sane}", *blocks[0].split(b"\r\n")[3:])
+    one, cut = seen.read(block, len(block))
+    assert (one.request_id, one.origin in origins) == (None, True)
+
+
+def test_a_field_that_the_plan_reads_is_not_left_out() -> None:
+    seen = HeadMemory(RequestBook(NAMES | {b"traceparent"}), CUSTOMERS)
+    for value in (b"1", b"2"):
+        block = head(b"X-Customer-Id: 7", b"traceparent: " + value)
+        one, _ = seen.read(block, len(block))
+        assert one.wanted is not None
+        assert one.wanted[b"traceparent"] == [value]
+    assert len(seen) == 2
+
+
+def test_gateways_cannot_fill_it_with_spellings_for_good() -> None:
+    seen = memory()
+    for number in range(2**12):
+        name = bytes(
+            letter ^ 32 if letter > 64 and number >> at & 1 else letter
+            for at, letter in enumerate(b"x-request-id")
+        )
+        block = head(name + b": 1")
+        seen.read(block, len(block))
+        assert len(seen._varying_marks) <= 36
+    usual = [head(b"X-Request-Id: %d" % number) for number in range(10 * _HEADS)]
+    for block in usual:
+        one, _ = seen.read(block, len(block))
+    assert one.origin is not None
 
 
 def test_what_was_prepared_is_let_go() -> None:

@@ -1,0 +1,76 @@
+"""What stands beside the desk: the ledger, what the world says later, the samples.
+
+None of it is needed for a revert: a ledger that is down costs log rows and feedback, never
+traffic, and never a tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+from proxy.errors import PointsmanError
+from proxy.net import Tasks
+from proxy.routing.plan import Plan
+from proxy.settings import Settings, examinations, feedback_policies
+from proxy.steering.feedback import Feedback
+from proxy.steering.loop import ReleaseDesk
+from proxy.steering.samples import Samples
+from proxy.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two rounds of removing what is too old.
+SWEEP_EVERY: Final = 600.0
+
+
+class Beside:
+    """Opened with the desk, closed before it.  Raises StateError for an impossible database."""
+
+    def __init__(self, desk: ReleaseDesk, settings: Settings, hash_key: str) -> None:
+        self._desk = desk
+        self._settings = settings
+        self._tasks = Tasks()
+        self.ledger = Ledger(
+            settings.database_url(), lambda joined, kpis: self.feedback.deliver(joined, kpis)
+        )
+        self.feedback = Feedback(
+            desk, self.ledger, hash_key, feedback_policies(settings), desk.plan, time.time()
+        )
+        self.samples = Samples(desk, self.ledger.offer, examinations(settings))
+        for model, course in desk.trials():
+            if course.recovered:
+                self.feedback.restore(model, course.version, course.began, course.steps)
+        desk.sampled = self.samples.offer
+
+    def start(self) -> None:
+        """Begin, on the running loop."""
+        self.ledger.start()
+        self._tasks.start(self.samples.run(), "samples")
+        self._tasks.start(self._sweep_for_ever(), "sweep")
+
+    def follow(self, plan: Plan) -> None:
+        """Another plan is in force."""
+        self.feedback.follow(plan, time.time())
+
+    def use(self, settings: Settings) -> None:
+        """The file was read again, and is in force."""
+        self._settings = settings
+        self.feedback.use(feedback_policies(settings), self._desk.plan, time.time())
+        self.samples.use(examinations(settings))
+
+    async def close(self) -> None:
+        await self._tasks.cancel()
+        await self.ledger.close()
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            kept = {name: it.retention for name, it in examinations(self._settings).items()}
+            least = self._settings.database.feedback_retention
+            try:
+                await self.ledger.sweep(time.time(), kept, 0.0, least)
+            except PointsmanError as error:
+                log.warning("ledger: what is too old could not be removed: %s", error)

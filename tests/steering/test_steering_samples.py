@@ -1,0 +1,176 @@
+"""The pump of samples: in without waiting, read in a thread, told to ledger and judge."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from proxy.feedback import Prediction
+from proxy.judge import Observation, Source
+from proxy.quality import (
+    ColumnRule,
+    Examination,
+    Percents,
+    QualityRules,
+    SideRules,
+)
+from proxy.steering import samples
+from proxy.steering.samples import Samples
+from proxy.terms import Arm, Half, Outcome, Sample
+
+RULES = QualityRules(
+    SideRules({"age": ColumnRule(low=0, high=120)}),
+    SideRules({"score": ColumnRule(low=0, high=1)}),
+)
+ALL = Examination(Percents(100, 100), rules=RULES, retention=60.0)
+
+
+class Told:
+    """A desk and a ledger that remember."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, Observation]] = []
+        self.logged: list[Prediction] = []
+        self.enough = asyncio.Event()
+
+    def observe(self, model: str, seen: Sequence[Observation]) -> None:
+        self.seen += [(model, it) for it in seen]
+
+    def log(self, predictions: Sequence[Prediction]) -> None:
+        self.logged += predictions
+        if len(self.logged) >= 3 * samples.AT_ONCE:
+            self.enough.set()
+
+
+def columns(**values: float) -> bytes:
+    tensors = [
+        {"name": name, "shape": [1], "datatype": "FP64", "data": [value]}
+        for name, value in values.items()
+    ]
+    return json.dumps({"inputs": tensors, "outputs": tensors}).encode()
+
+
+def sample(
+    age: float = 30,
+    score: float = 0.5,
+    *,
+    arm: str = "canary",
+    drawn: bool = True,
+    model: str = "m",
+) -> Sample:
+    asked, answered = columns(age=age), columns(score=score)
+    answer = Half("3", Outcome.OK, 200, 0.01, answered, len(answered), "application/json")
+    return Sample(
+        request_id="r1",
+        model=model,
+        arm=arm,
+        share=0.05,
+        drawn=drawn,
+        customer="c1",
+        segments=("age=young",),
+        at=1_700_000_000.0,
+        request=asked,
+        request_bytes=len(asked),
+        request_type="application/json",
+        answer=answer,
+    )
+
+
+def pump(examination: Examination = ALL) -> tuple[Samples, Told]:
+    told = Told()
+    return Samples(told, told.log, {"m": examination}), told
+
+
+async def test_a_broken_input_and_a_broken_answer() -> None:
+    made, told = pump()
+    made.offer([sample(age=-1, score=7)])
+    await made.read_some()
+    assert [(model, it.source, it.name) for model, it in told.seen] == [
+        ("m", Source.BAD_INPUT, "age.range"),
+        ("m", Source.BAD_OUTPUT, "score.range"),
+    ]
+    first = told.seen[0][1]
+    assert (first.arm, first.share, first.customer) == (Arm.CANARY, 0.05, "c1")
+    assert first.segments == ("age=young",)
+    (version,) = made.quality("m")
+    assert (version.version, version.bad_input, version.bad_output) == ("3", 1, 1)
+
+
+async def test_a_prediction_is_logged() -> None:
+    made, told = pump()
+    made.offer([sample(score=0.25)])
+    await made.read_some()
+    (logged,) = told.logged
+    assert (logged.value, logged.version, logged.request_id) == (0.25, "3", "r1")
+    assert told.seen == []
+    assert made.read == 1
+
+
+async def test_no_retention_logs_nothing_and_no_rules_check_nothing() -> None:
+    made, told = pump(Examination(Percents(100, 100), rules=RULES))
+    made.offer([sample(age=-1)])
+    await made.read_some()
+    assert (told.logged, len(told.seen)) == ([], 1)
+    made, told = pump(Examination(Percents(100, 100), retention=60.0))
+    made.offer([sample(age=-1)])
+    await made.read_some()
+    assert (len(told.logged), told.seen) == (1, [])
+
+
+async def test_what_was_not_drawn_is_no_evidence() -> None:
+    made, told = pump()
+    made.offer([sample(age=-1, drawn=False), sample(age=-1, arm="shadow")])
+    await made.read_some()
+    assert told.seen == []
+    assert made.quality("m")[0].bad_input == 2, "people see it all the same"
+
+
+async def test_all_of_the_canarys_carry_the_share_they_were_looked_at_with() -> None:
+    made, told = pump(Examination(Percents(0, 10, canary=True), rules=RULES))
+    made.offer([sample(age=-1)])
+    await made.read_some()
+    (_, seen), *_ = told.seen
+    assert 0.0 < seen.share < 1.0
+
+
+async def test_other_models_are_nobodys() -> None:
+    made, told = pump()
+    made.offer([sample(model="gone")])
+    await made.read_some()
+    assert (made.read, made.dropped, told.logged) == (0, 0, [])
+
+
+async def test_it_is_bounded_by_number_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "MOST_WAITING", 3)
+    made, told = pump()
+    made.offer([sample()] * 5)
+    assert made.dropped == 2
+    await made.read_some()
+    assert len(told.logged) == 3
+    monkeypatch.setattr(samples, "MOST_BYTES", 2 * len(columns(age=1.0)) + 10)
+    made.offer([sample()] * 5)
+    assert made.dropped == 6
+    await made.read_some()
+    assert len(told.logged) == 4
+
+
+async def test_a_model_that_leaves_while_its_samples_wait() -> None:
+    made, told = pump()
+    made.offer([sample(age=-1)])
+    made.use({})
+    await made.read_some()
+    assert (told.seen, told.logged, made.quality("m")) == ([], [], ())
+
+
+async def test_it_runs_until_it_is_cancelled() -> None:
+    made, told = pump()
+    task = asyncio.create_task(made.run())
+    made.offer([sample()] * (samples.AT_ONCE * 3))
+    await told.enough.wait()
+    assert len(told.logged) == samples.AT_ONCE * 3
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
