@@ -8,6 +8,10 @@ pass and never a failure.
     breakers    plain bounds on the last seconds, each with its finding
     evidence    what the statistical judge is shown
     guardrails  what a canary must not do more often, or less well, than stable
+    trial       the running state for one canary: evidence in, findings out (read this first)
+    rates, means, arrivals      one guardrail, or the shares, judged and put in words
+    counting, census, totals    whose event counts, who came, what each was worth; all bounded
+    sequential, sample_ratio, mixtures, confidence, multiplicity    the statistics, by themselves
     verdict     several findings, one verdict
 """
 
@@ -16,8 +20,11 @@ from __future__ import annotations
 from proxy.judge.breakers import changes_at, check
 from proxy.judge.evidence import Evidence, Observation, Source
 from proxy.judge.guardrails import Guardrail, Guardrails
+from proxy.judge.multiplicity import e_bh
 from proxy.judge.policy import DEFAULT, OFF, ErrorRate, Latency, Thresholds
-from proxy.judge.verdict import tripped, worst
+from proxy.judge.sequential import HarmTest, PromotionTest, Running, promotion_log_e
+from proxy.judge.trial import Trial, hypotheses
+from proxy.judge.verdict import holding, tripped, worst
 
 __all__ = [
     "DEFAULT",
@@ -26,12 +33,20 @@ __all__ = [
     "Evidence",
     "Guardrail",
     "Guardrails",
+    "HarmTest",
     "Latency",
     "Observation",
+    "PromotionTest",
+    "Running",
     "Source",
     "Thresholds",
+    "Trial",
     "changes_at",
     "check",
+    "e_bh",
+    "holding",
+    "hypotheses",
+    "promotion_log_e",
     "tripped",
     "worst",
 ]
