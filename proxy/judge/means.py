@@ -1,9 +1,9 @@
 """One guardrail on a mean: a customer's total of a KPI, or of the losses of his labels.
 
-The confidence sequence is asymptotic (measure/confidence.py): it needs customers, and so many with any
-value at all that the normal approximation holds; before that the finding says NOT_YET.  A
-customer's total may still grow after he was counted, which the theory does not cover; what that
-does to false alarms is simulated in the tests, and written down in docs/judge.md.
+The confidence sequence is asymptotic (measure/confidence.py): it needs customers, and so many
+with any value at all that the normal approximation holds; before that the finding says NOT_YET.
+A customer's total may still grow after he was counted, which the theory does not cover; what
+that does to false alarms is simulated in the tests, and written down in docs/judge.md.
 """
 
 from __future__ import annotations

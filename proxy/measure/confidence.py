@@ -151,7 +151,7 @@ class EmpiricalBernstein:
 
     def log_e(self, null: float = 0.0) -> float:
         """log of an e-value against "the mean of all expectations is ``null``", from both sides:
-        the mean of the two mixtures, so at an ``alpha`` it crosses where ``interval`` ends."""
+        the mean of the two mixtures, so it is at least 1/alpha where ``interval`` excludes it."""
         if not self.n:
             return 0.0
         apart, misses = self.total - self.n * null, max(1.0, self.misses)
