@@ -37,7 +37,7 @@ class BrierParts(msgspec.Struct, frozen=True):
     within: float
 
 
-class ScoreFigures(msgspec.Struct, frozen=True):
+class ScoreFigures(msgspec.Struct, frozen=True, tag_field="of", tag="probability"):
     """Of ``n`` labelled scores.  docs/comparison-numbers.md says what each is, and its interval.
 
     ``auc_error``: the exact AUC is at most so far from ``auc``.  ``ece_chance``: the ECE to be

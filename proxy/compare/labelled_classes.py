@@ -29,7 +29,7 @@ class ClassCounts(msgspec.Struct, frozen=True):
     recall: Figure | None
 
 
-class ClassFigures(msgspec.Struct, frozen=True):
+class ClassFigures(msgspec.Struct, frozen=True, tag_field="of", tag="class"):
     """``top``: k -> the share of labels among the k first of those that came ranked.  Wilson's
     intervals; of the log loss the normal one."""
 

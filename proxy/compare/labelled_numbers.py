@@ -17,7 +17,7 @@ _BATCH: Final = 128
 _Z_95: Final = 1.959963984540054
 
 
-class NumberFigures(msgspec.Struct, frozen=True):
+class NumberFigures(msgspec.Struct, frozen=True, tag_field="of", tag="number"):
     """``bias`` is the mean of predicted minus true.  Intervals: normal; of RMSE by the delta
     method; R2 has none, for it would need more state than it is worth."""
 

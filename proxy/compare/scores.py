@@ -54,8 +54,21 @@ class ScoreHistogram:
     of [0, 1] in ``outside``; neither is in ``n``.
     """
 
-    __slots__ = ("_axis", "_counts", "_key", "_level", "_least", "_most", "_not_finite",
-                 "_outside", "_pending", "_squares", "_total", "bins", "scale")  # fmt: skip
+    __slots__ = (
+        "_axis",
+        "_counts",
+        "_key",
+        "_least",
+        "_level",
+        "_most",
+        "_not_finite",
+        "_outside",
+        "_pending",
+        "_squares",
+        "_total",
+        "bins",
+        "scale",
+    )  # fmt: skip
 
     def __init__(self, scale: Scale = "probability", bins: int = BINS) -> None:
         least = 20 if scale == "probability" else LEAST_BINS
