@@ -63,7 +63,8 @@ class World:
 
     def _line(self, share: float, events: bool) -> Evidence:
         seen = tuple(self._observations(share)) if events else ()
-        came = Newcomers("m", "2", share, 0, self._people(5), self._people(45))
+        canary = sum(self._chance.random() < share for _ in range(50))
+        came = Newcomers("m", "2", share, 0, self._people(canary), self._people(50 - canary))
         return Evidence(0.0, "m", "2", "1", share, seen, REQUESTS, (came,))
 
     def _observations(self, share: float) -> Iterator[Observation]:
@@ -75,7 +76,8 @@ class World:
 
     def _people(self, n: int) -> tuple[tuple[str, int], ...]:
         self._customers += n
-        return tuple((f"{it:016x}", 0) for it in range(self._customers - n, self._customers))
+        who = range(self._customers - n + 1, self._customers + 1)
+        return tuple((f"{it:016x}", (it & -it).bit_length() - 1) for it in who)
 
 
 def _measured(world: World, events: bool, told: bool) -> list[float]:

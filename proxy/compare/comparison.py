@@ -199,13 +199,16 @@ class Comparison:
         agreed, flips = _book(counts.shadow, found)
         if pair.at > 0:
             counts.timeline.add(pair.at, len(found), agreed, flips)
-        broken = False
+        broken, by_class = False, self.options.kind is Kind.CLASS
         for row, (a, b, it) in enumerate(zip(live, shadow, found, strict=True)):
             flip = it.flip
             if self.options.decision:
                 flip = bool(self.decisions.add(pair.segments, a, b)) or flip
             first, second = self._plain(a), self._plain(b)
-            broken = broken or second != second != (first == first)
+            broken = broken or (second != second and first == first)
+            if by_class:
+                _count_class(counts.stable_classes, str(first))
+                _count_class(counts.shadow_classes, str(second))
             self.everyone.add_pair(first, second, it.agree)
             self.segments.add_pair(pair.segments, first, second, it.agree)
             if not it.agree or flip:

@@ -21,7 +21,7 @@ from proxy.judge.gating import shift as shift_checks
 from proxy.terms import Finding, Verdict
 
 Word = Literal["pass", "inconclusive", "fail"]
-Score = Literal["brier", "log_loss", "zero_one", "absolute"]
+Score = Literal["brier", "log", "zero_one", "absolute", "squared"]
 _DAY: Final = 86_400.0
 _LEAST_LATENCIES: Final = 100
 

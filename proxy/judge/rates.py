@@ -6,10 +6,10 @@ import math
 from typing import Final, Literal, NamedTuple
 
 from proxy.judge import sentences as say
-from proxy.judge.confidence import rate_interval
 from proxy.judge.guardrails import Guardrail
 from proxy.judge.kept import KeptRate
 from proxy.judge.sequential import HarmTest, PromotionTest, Running, expected
+from proxy.measure.confidence import rate_interval
 from proxy.terms import Finding, Verdict
 
 #: A canary is not certified when more of either arm's customers were counted than this: from
@@ -52,8 +52,8 @@ class RateSeries:
     """Counts, bets and says.  ``who`` is how the finding calls the canary."""
 
     __slots__ = (
-        "_finding", "_made_of", "_said", "_who", "anew", "bar", "canary", "certified", "check",
-        "effect", "fine", "harm", "keyless", "rule", "segment", "stable",
+        "_did", "_finding", "_made_of", "_said", "_tolerated", "_who", "anew", "bar", "canary",
+        "certified", "check", "effect", "fine", "harm", "keyless", "rule", "segment", "stable",
     )  # fmt: skip
 
     def __init__(self, rule: Guardrail, segment: str, who: str, bar: Bar) -> None:
@@ -69,6 +69,8 @@ class RateSeries:
         self.certified = False
         self.anew = False  # the guardrail was changed while the canary ran
         self._who = f"{who}, {segment}" if segment else who
+        self._did = say.verb(rule)
+        self._tolerated = say.tolerated(rule)
         self._said: Said | None = None
         self._finding: Finding | None = None
         self._made_of = (Sizes(), 0.0)
@@ -179,7 +181,7 @@ class RateSeries:
         should = expected(self.harm.counts)
         if verdict is Verdict.NOT_YET:
             message = (
-                f"{self._who}: none of its customers and none of stable's {say.verb(self.rule)} "
+                f"{self._who}: none of its customers and none of stable's {self._did} "
                 f"yet, so there is nothing to compare{self._notes()}"
             )
         else:
@@ -189,12 +191,12 @@ class RateSeries:
 
     def _seen(self, should: float) -> str:
         """What was counted, beside what would have been as much as stable's."""
-        rule, number = self.rule, say.number(should)
+        number = say.number(should)
         all_keyless = sum(self.keyless) == self.canary + self.stable
         return (
             f"{self._who}: {say.counted(self.canary, 'requests' if all_keyless else 'customers')} "
-            f"{say.verb(rule)} where {number} {'was' if number == '1.0' else 'were'} expected from "
-            f"stable's {self.stable:,} at {say.shares(self.harm.counts)}{say.tolerated(rule)}"
+            f"{self._did} where {number} {'was' if number == '1.0' else 'were'} expected from "
+            f"stable's {self.stable:,} at {say.shares(self.harm.counts)}{self._tolerated}"
         )
 
     def _so(self, verdict: Verdict, log_e: float, saturated: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 
 from proxy.judge.evidence import Source
@@ -56,9 +56,9 @@ def tolerated(rule: Guardrail) -> str:
     return f" ({worse(rule, rule.tolerance)} is tolerated)" if rule.tolerance else ""
 
 
-def shares(of: Iterable[float]) -> str:
+def shares(of: Collection[float]) -> str:
     """``a 10 % share``, ``shares of 5 to 25 %``."""
-    lowest, highest = min(of := tuple(of)), max(of)
+    lowest, highest = min(of), max(of)
     if lowest == highest:
         return f"a {lowest * 100:g} % share"
     return f"shares of {lowest * 100:g} to {highest * 100:g} %"

@@ -25,8 +25,12 @@ from proxy.judge.evidence import Evidence, Observation, Source
 from proxy.judge.guardrails import Guardrail, Guardrails
 from proxy.judge.kept import FORMAT, Kept, KeptMembers, KeptRate, decode, encode
 from proxy.judge.means import MeanSeries
-from proxy.judge.rates import Bar, RateSeries, Sizes
+from proxy.judge.rates import LARGEST_LOG, Bar, RateSeries, Sizes
+from proxy.measure.multiplicity import e_bh
 from proxy.terms import Arm, Finding
+
+#: Of an observation's value.  Beyond it is no quantity of this world, and squares would overflow.
+_LARGEST: Final = 1e100
 
 _CANARY: Final = Arm.CANARY
 _SHADOW: Final = Arm.SHADOW
@@ -70,8 +74,8 @@ class _Watched(NamedTuple):
             return False
         value = it.value
         return (
-            math.isfinite(value)
-            and value != 0.0
+            value != 0.0
+            and abs(value) <= _LARGEST  # not so of what is not a number
             and (rule.over is None or value > rule.over)
             and (rule.under is None or value < rule.under)
         )
@@ -243,6 +247,18 @@ class Trial:
                 yield watched.mean.finding(self._census, self.share)
         if self._arrivals is not None and wanted(self._arrivals):
             yield self._arrivals.finding(self._census, self.share)
+
+    def standing_out(self, false: float = 0.1) -> tuple[str, ...]:
+        """The checks of segments in which the canary does harm, for a report; by e-BH, so that
+        the expected part of ``false`` ones among them is bounded.  Nothing is reverted by it."""
+        parts = [
+            series
+            for watched in self._watched
+            for segment, series in watched.rates.items()
+            if segment
+        ]
+        e_values = [math.exp(min(series.harm.log_e, LARGEST_LOG)) for series in parts]
+        return tuple(parts[index].check for index in e_bh(e_values, false))
 
     def _sizes(self, segment: str) -> Sizes:
         """How many there are; the customers of a segment in proportion to its requests."""

@@ -13,6 +13,7 @@ from judge_world import Customers, came, line, seen, trial
 from scipy.stats import binomtest
 
 from proxy.judge import Guardrail, Source, Trial
+from proxy.terms import Verdict
 
 ALPHA = 0.05
 TICKS = 40
@@ -102,3 +103,34 @@ def test_healthy_means_are_called_harmful_at_most_with_chance_alpha():
                 wrong += 1
                 break
     assert wrong <= 120 * ALPHA
+
+
+def test_a_canary_at_the_margin_is_certified_at_most_with_chance_alpha():
+    """Half as many failures again as stable, in the requests of heavy-tailed customers, most of
+    whom fail in the end: late events look ever better, and deceive whoever counts them."""
+    certified = counted = 0
+    for seed in range(100):
+        chance, judge = random.Random(seed), trial()
+        everyone = [(f"{number}", chance.random() < 0.2) for number in range(1000)]
+        judge.add(
+            line(
+                share=0.2,
+                newcomers=[
+                    came([w for w, c in everyone if c], [w for w, c in everyone if not c], 0.2)
+                ],
+            )
+        )
+        first = []
+        for who, canary in everyone:
+            rate = chance.lognormvariate(0.0, 1.5) * (1.5 if canary else 1.0)
+            first.append((chance.expovariate(rate), who, canary))
+        first = sorted(it for it in first if it[0] < 2.0)
+        for begin in range(0, len(first), 20):
+            some = first[begin : begin + 20]
+            counted += len(some)
+            judge.add(line([seen(who, canary, share=0.2, at=at) for at, who, canary in some]))
+            if judge.findings(0.0)[0].verdict is Verdict.PASS:
+                certified += 1
+                break
+    assert counted > 100 * 100
+    assert certified <= 100 * ALPHA

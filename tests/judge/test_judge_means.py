@@ -1,5 +1,6 @@
 """Guardrails on means, and the sample ratio, as findings of a trial."""
 
+import math
 import random
 
 import pytest
@@ -145,3 +146,24 @@ def test_one_that_is_right_passes_once_there_are_enough():
     found = named(judge.findings(0.0), "sample_ratio")
     assert found.verdict is Verdict.PASS
     assert found.message.endswith("at a 5 % share, which is as it should be")
+
+
+@pytest.mark.parametrize("value", [1e99, -1e99, 1e308, math.inf, math.nan])
+def test_absurd_values_break_nothing(value):
+    judge = judged(WORTH, 5.0, 5.0, n=300)
+    judge.add(line([seen("c1", True, share=0.5, source=Source.KPI, name="sale", value=value)]))
+    found = named(judge.findings(0.0), "worth")
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert all(math.isfinite(it) for it in found.numbers.values())
+
+
+def test_a_spread_that_rounding_has_eaten_decides_nothing():
+    judge = trial(WORTH)
+    ours, theirs, arrival = crowd(500, 500)
+    judge.add(arrival)
+    for number, it in enumerate(ours + theirs):
+        value = 1e9 + (number % 2) - 5.0 * (it in ours)
+        judge.add(
+            line([seen(it, it in ours, source=Source.KPI, name="sale", value=value, share=0.5)])
+        )
+    assert named(judge.findings(0.0), "worth").verdict is Verdict.INCONCLUSIVE

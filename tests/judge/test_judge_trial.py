@@ -218,6 +218,13 @@ def test_segments_count_by_themselves():
     assert named(found, "errors[age=old]").numbers["stable_events"] == 1
 
 
+def test_the_segments_that_stand_out():
+    judge = trial(Guardrail("errors", Source.ERROR, segments=(YOUNG, OLD)))
+    assert judge.standing_out() == ()
+    judge.add(line([*failing(9, 3, segments=(YOUNG,)), *failing(1, 9, segments=(OLD,))]))
+    assert judge.standing_out() == ("errors[age=young]",)
+
+
 def test_each_slo_has_first_events_of_its_own():
     slow = [Guardrail(f"over-{it}", Source.SLOW, over=it) for it in (0.3, 1.0)]
     judge = trial(*slow)
