@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from proxy.measure import ANSWERED, histogram
+from proxy.measure.tally import add_counts
 from proxy.terms import Half, Pair
 
 K = TypeVar("K", str, int)
@@ -61,13 +62,13 @@ class PairCounts:
     """Counts pairs as they come, for every (model, shadow version)."""
 
     def __init__(self) -> None:
-        self._series: dict[tuple[str, str], _Series] = {}
+        self._series: dict[tuple[str, str], PairSeries] = {}
 
     def add(self, pair: Pair) -> None:
         key = pair.model, pair.shadow.version
         series = self._series.get(key)
         if series is None:
-            series = self._series[key] = _Series()
+            series = self._series[key] = PairSeries()
         series.add(pair.live, pair.shadow)
 
     def forget(self, model: str, version: str) -> None:
@@ -98,20 +99,16 @@ class PairCounts:
         return PairSnapshot(models)
 
 
-class _Series:
-    """The running counts of one shadow version."""
+class PairSeries(msgspec.Struct):
+    """The running counts of one shadow version: plain, so that they are kept and merged."""
 
-    __slots__ = ("agree", "differ", "differences", "missing", "missing_live", "missing_shadow",
-                 "statuses")  # fmt: skip
-
-    def __init__(self) -> None:
-        self.agree = 0
-        self.differ = 0
-        self.missing = 0
-        self.statuses: dict[str, dict[str, int]] = {}
-        self.missing_live: dict[str, int] = {}
-        self.missing_shadow: dict[str, int] = {}
-        self.differences: dict[int, int] = {}
+    agree: int = 0
+    differ: int = 0
+    missing: int = 0
+    statuses: dict[str, dict[str, int]] = {}
+    missing_live: dict[str, int] = {}
+    missing_shadow: dict[str, int] = {}
+    differences: dict[int, int] = {}
 
     def add(self, live: Half, shadow: Half) -> None:
         if not _whole(live):
@@ -127,6 +124,16 @@ class _Series:
             self.differ += 1
         _count(self.statuses.setdefault(_class(live), {}), _class(shadow))
         _count(self.differences, _signed_bucket(shadow.seconds - live.seconds))
+
+    def merge(self, other: PairSeries) -> None:
+        self.agree += other.agree
+        self.differ += other.differ
+        self.missing += other.missing
+        for live, shadows in other.statuses.items():
+            add_counts(self.statuses.setdefault(live, {}), shadows)
+        add_counts(self.missing_live, other.missing_live)
+        add_counts(self.missing_shadow, other.missing_shadow)
+        add_counts(self.differences, other.differences)
 
     def summary(self, model: str, version: str) -> PairSummary:
         return PairSummary(

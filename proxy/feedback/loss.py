@@ -49,9 +49,9 @@ def loss(
         case "zero_one":
             return _zero_one(rule, label, predicted)
         case "brier":
-            return (_chance(predicted) - _event(rule, label)) ** 2
+            return (_chance(predicted) - event(rule, label)) ** 2
         case "log":
-            chance = _chance(predicted) if _event(rule, label) else 1.0 - _chance(predicted)
+            chance = _chance(predicted) if event(rule, label) else 1.0 - _chance(predicted)
             return -math.log(max(chance, LEAST_CHANCE)) + 0.0  # never -0.0
         case "absolute":
             return _finite(abs(_number("prediction", predicted) - _number("label", label)))
@@ -63,24 +63,24 @@ def loss(
 def _zero_one(rule: LabelRule, label: float | str | bool, predicted: float | str) -> float:
     if isinstance(predicted, str):
         if rule.positive is None:
-            return float(predicted != _class(label))
-        decided = predicted == _class(rule.positive)
+            return float(predicted != class_name(label))
+        decided = predicted == class_name(rule.positive)
     else:
         decided = _number("prediction", predicted) >= rule.threshold
-    return float(decided != bool(_event(rule, label)))
+    return float(decided != bool(event(rule, label)))
 
 
-def _event(rule: LabelRule, label: float | str | bool) -> int:
+def event(rule: LabelRule, label: float | str | bool) -> int:
     """1 when the label is the event that was predicted, else 0."""
     if rule.positive is not None:
-        return int(_class(label) == _class(rule.positive))
+        return int(class_name(label) == class_name(rule.positive))
     if isinstance(label, str) or label not in (0, 1):
         found = f"{label:g}" if isinstance(label, float) else repr(label)
         raise Unfitting(f"the label is {found}; without `positive` it must be true, false, 0 or 1")
     return int(label)
 
 
-def _class(value: float | str | bool) -> str:
+def class_name(value: float | str | bool) -> str:
     """As a text, so that 1, 1.0, true and "1" are one class."""
     if isinstance(value, str):
         return {"true": "1", "false": "0"}.get(value, value)

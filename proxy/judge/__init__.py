@@ -12,7 +12,7 @@ pass and never a failure.
     trial       the running state for one canary: evidence in, findings out (read this first)
     rates, means, arrivals      one guardrail, or the shares, judged and put in words
     counting, census, totals    whose event counts, who came, what each was worth; all bounded
-    sequential, sample_ratio, mixtures, confidence, multiplicity    the statistics, by themselves
+    sequential, sample_ratio    the statistics, by themselves; more of them in ``measure``
     verdict     several findings, one verdict
     replay      recorded evidence through a trial once more
 
@@ -30,11 +30,11 @@ from proxy.judge.evidence import Evidence, Observation, Source
 from proxy.judge.guardrails import DEFAULT as DEFAULT_GUARDRAILS
 from proxy.judge.guardrails import OFF as NO_GUARDRAILS
 from proxy.judge.guardrails import Guardrail, Guardrails
-from proxy.judge.multiplicity import e_bh
 from proxy.judge.policy import DEFAULT, OFF, ErrorRate, Latency, Thresholds
 from proxy.judge.sequential import HarmTest, PromotionTest, Running, promotion_log_e
 from proxy.judge.trial import Trial, hypotheses
 from proxy.judge.verdict import holding, tripped, worst
+from proxy.measure.multiplicity import e_bh
 
 __all__ = [
     "DEFAULT",

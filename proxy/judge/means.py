@@ -1,9 +1,9 @@
 """One guardrail on a mean: a customer's total of a KPI, or of the losses of his labels.
 
-The confidence sequence is asymptotic (confidence.py): it needs customers, and so many with any
-value at all that the normal approximation holds; before that the finding says NOT_YET.  A
-customer's total may still grow after he was counted, which the theory does not cover; what that
-does to false alarms is simulated in the tests, and written down in docs/judge.md.
+The confidence sequence is asymptotic (measure/confidence.py): it needs customers, and so many
+with any value at all that the normal approximation holds; before that the finding says NOT_YET.
+A customer's total may still grow after he was counted, which the theory does not cover; what
+that does to false alarms is simulated in the tests, and written down in docs/judge.md.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Final
 
 from proxy.judge import sentences as say
 from proxy.judge.census import Census
-from proxy.judge.confidence import BURN_IN, Moments, mean_log_e, mean_radius
 from proxy.judge.guardrails import Guardrail
 from proxy.judge.kept import KeptMean
 from proxy.judge.rates import LARGEST_LOG, Bar, effect
 from proxy.judge.totals import Contrast, Totals, contrast, customers, kept_apart, means
+from proxy.measure.confidence import BURN_IN, Moments, mean_log_e, mean_radius
 from proxy.terms import Finding, Verdict
 
 #: Customers with any value that the canary must be expected to have: under it, sums are not

@@ -6,10 +6,10 @@ import math
 from typing import Final, Literal, NamedTuple
 
 from proxy.judge import sentences as say
-from proxy.judge.confidence import rate_interval
 from proxy.judge.guardrails import Guardrail
 from proxy.judge.kept import KeptRate
 from proxy.judge.sequential import HarmTest, PromotionTest, Running, expected
+from proxy.measure.confidence import rate_interval
 from proxy.terms import Finding, Verdict
 
 #: A canary is not certified when more of either arm's customers were counted than this: from

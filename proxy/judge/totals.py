@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from proxy.judge.census import Member
-from proxy.judge.confidence import Moments
+from proxy.measure.confidence import Moments
 
 #: Customers of either arm under which a stratum is left out: its spread is not known.
 _FEWEST: Final = 10

@@ -25,8 +25,8 @@ from proxy.judge.evidence import Evidence, Observation, Source
 from proxy.judge.guardrails import Guardrail, Guardrails
 from proxy.judge.kept import FORMAT, Kept, KeptMembers, KeptRate, decode, encode
 from proxy.judge.means import MeanSeries
-from proxy.judge.multiplicity import e_bh
 from proxy.judge.rates import LARGEST_LOG, Bar, RateSeries, Sizes
+from proxy.measure.multiplicity import e_bh
 from proxy.terms import Arm, Finding
 
 #: Of an observation's value.  Beyond it is no quantity of this world, and squares would overflow.

@@ -8,6 +8,9 @@ and what the numbers mean is said in ``judge``.
     histogram   durations in fixed log buckets; quantiles within 1.6 %
     ring        counts of the last seconds, slot by slot
     window      the last minutes of one series
+    exact       sums without rounding
+    confidence, mixtures, gamma, multiplicity    how far chance alone may carry a sum: formulas
+                that both the judge and the comparison use; not loaded by the door
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ Reason = Literal[
     "encoding",  # not the gzip or deflate that it claims to be
     "syntax",  # no JSON, no CSV, torn binary data
     "schema",  # well-formed, but not what the protocol promises
+    "truncated",  # a stream that ends before its end: cut by its server, or on the way
 ]
 #: Those that are a limit of ours, and no fault of the body.
 OUR_LIMITS: Final[frozenset[Reason]] = frozenset({"cut", "unsupported", "too_large"})

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
-from proxy.payload import documents, pointers, tensors
+from proxy.payload import documents, openai, pointers, tensors
 from proxy.payload.columns import Columns, Unreadable
-from proxy.payload.decoding import MOST, expanded, media_type
+from proxy.payload.decoding import MOST, expanded, json_of, media_type
 from proxy.payload.pointers import Pointers
 
-Protocol = Literal["open-inference-v2", "kserve-v1", "mlflow", "sagemaker", "custom"]
+Protocol = Literal["open-inference-v2", "kserve-v1", "mlflow", "sagemaker", "openai", "custom"]
 PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
 _Read: TypeAlias = Callable[[bytes, Sequence[str], str], Columns]
 _REQUESTS: Final[dict[str, _Read]] = {
     "kserve-v1": documents.kserve_request,
     "mlflow": documents.mlflow_request,
     "sagemaker": documents.sagemaker_request,
+    "openai": openai.request,
 }
 _ANSWERS: Final[dict[str, _Read]] = {
     "kserve-v1": documents.kserve_answer,
     "mlflow": documents.mlflow_answer,
     "sagemaker": documents.sagemaker_answer,
+    "openai": openai.answer,
 }
 
 
@@ -83,9 +85,21 @@ def read_answer(
         return tensors.read(plain, "outputs", header=header)
 
 
+def read_document(
+    reading: Reading, body: bytes, content_type: str = "", encoding: str = ""
+) -> Any:
+    """The whole JSON value of a body.  Raises ``Unreadable``, and nothing else."""
+    with _Only():
+        return json_of(_plain(reading, body, content_type, encoding))
+
+
 def _plain(reading: Reading, body: bytes, content_type: str, encoding: str) -> bytes:
     # Tokens of a stream are no rows; and no fault of whoever streams.
-    if content_type and media_type(content_type)[0] == "text/event-stream":
+    if (
+        content_type
+        and media_type(content_type)[0] == openai.STREAM
+        and reading.protocol != "openai"
+    ):
         raise Unreadable("unsupported", "found a stream of events")
     return expanded(body, encoding, reading.most)
 

@@ -83,7 +83,7 @@ def draw(charts: Sequence[Chart], title: str, description: str, prefix: str = "c
         f'aria-labelledby="{name} {about}">\n'
         f'<title id="{name}">{escape(title)}</title>\n'
         f'<desc id="{about}">{escape(description)}</desc>\n'
-        f"<style>{_style(prefix)}</style>\n"
+        f"<style>{style(prefix)}</style>\n"
         f'<rect class="back" width="100%" height="100%"/>\n'
         f'<text class="head" x="16" y="28">{escape(title)}</text>\n'
         + "\n".join(parts)
@@ -91,7 +91,9 @@ def draw(charts: Sequence[Chart], title: str, description: str, prefix: str = "c
     )
 
 
-def _style(prefix: str) -> str:
+def style(prefix: str) -> str:
+    """The rules that every picture of the house shares, for light and for dark."""
+
     def scheme(back: str, ink: str, pale: str, grid: str, colours: tuple[str, ...]) -> str:
         rules = {".back": f"fill:{back}", "text": f"fill:{ink}", ".pale": f"fill:{pale}"}
         rules |= {".grid": f"stroke:{grid}", ".axis": f"stroke:{pale}", ".bound": f"stroke:{ink}"}

@@ -11,9 +11,9 @@ from judge_world import line, seen, trial
 
 from proxy.judge import HarmTest, Running
 from proxy.judge.census import MOST_CUSTOMERS
-from proxy.judge.confidence import BURN_IN
 from proxy.judge.counting import MOST_COUNTED
 from proxy.judge.rates import MOST_COUNTED as MOST_OF_AN_ARM
+from proxy.measure.confidence import BURN_IN
 from proxy.terms import Verdict
 
 PAGE = (Path(__file__).parents[2] / "docs" / "judge.md").read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """Many tests, one list of discoveries: e-BH.
 
 For reports over segments.  Nothing is reverted by it: a revert's alpha is divided among the
-guardrails and protected segments beforehand (Bonferroni, trial.py).
+guardrails and protected segments beforehand (Bonferroni, judge/trial.py).
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import gammainc, hyp1f1, log_ndtr
 
-from proxy.judge.gamma import log_lower
-from proxy.judge.mixtures import GammaExponential, OneSidedNormal, TwoSidedNormal, best_rho
+from proxy.measure.gamma import log_lower
+from proxy.measure.mixtures import GammaExponential, OneSidedNormal, TwoSidedNormal, best_rho
 
 V, ALPHA = 100.0, 0.05
 PUBLISHED = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
-from proxy.judge.mixtures import GammaExponential
+from proxy.measure.mixtures import GammaExponential
 
 #: Customers of the canary under which the normal approximation of a mean is not trusted.
 BURN_IN: Final = 100
@@ -124,6 +124,20 @@ class EmpiricalBernstein:
         self.n += 1
         self.total += value
 
+    def merge(self, other: EmpiricalBernstein) -> None:
+        """Add what another sequence with the same bounds saw; ``other`` is not changed.
+
+        The sum of the misses is not that of one sequence that saw all, but as good: the theorem
+        allows any prediction that was made before its number came.
+        """
+        if (self.lo, self.hi) != (other.lo, other.hi):
+            raise ValueError(
+                f"bounds {other.lo} and {other.hi}: must be {self.lo} and {self.hi} to be merged"
+            )
+        self.n += other.n
+        self.total += other.total
+        self.misses += other.misses
+
     @property
     def mean(self) -> float:
         """nan before the first number."""
@@ -135,3 +149,14 @@ class EmpiricalBernstein:
             return Interval(self.lo, self.hi)
         radius = self._mixture.bound(max(1.0, self.misses), self.alpha / 2.0) / self.n
         return Interval(max(self.lo, self.mean - radius), min(self.hi, self.mean + radius))
+
+    def log_e(self, null: float = 0.0) -> float:
+        """log of an e-value against "the mean of all expectations is ``null``", from both sides:
+        the mean of the two mixtures, so it is at least 1/alpha where ``interval`` excludes it."""
+        if not self.n:
+            return 0.0
+        apart, misses = self.total - self.n * null, max(1.0, self.misses)
+        up = self._mixture.log_mixture(apart, misses)
+        down = self._mixture.log_mixture(-apart, misses)
+        high = max(up, down)
+        return high + math.log((math.exp(up - high) + math.exp(down - high)) / 2.0)

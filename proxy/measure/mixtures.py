@@ -19,7 +19,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from proxy.judge.gamma import log_lower
+from proxy.measure.gamma import log_lower
 
 _SQRT_2: Final = math.sqrt(2.0)
 

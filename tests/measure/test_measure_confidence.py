@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from proxy.judge.confidence import (
+from proxy.measure.confidence import (
     EmpiricalBernstein,
     Interval,
     Moments,
@@ -18,7 +18,7 @@ from proxy.judge.confidence import (
     rate_interval,
     rho_squared,
 )
-from proxy.judge.multiplicity import e_bh
+from proxy.measure.multiplicity import e_bh
 
 
 @given(st.integers(0, 500), st.integers(1, 5000))
@@ -128,3 +128,46 @@ def test_e_bh_names_the_largest(values, alpha):
     named = e_bh(values, alpha)
     least = min((values[it] for it in named), default=math.inf)
     assert all(value <= least for it, value in enumerate(values) if it not in named)
+
+
+bounded = st.lists(st.floats(-1.0, 1.0), max_size=40)
+
+
+def sequence_of(values):
+    sequence = EmpiricalBernstein(-1.0, 1.0)
+    for value in values:
+        sequence.add(value)
+    return sequence
+
+
+@given(bounded, bounded)
+def test_two_sequences_are_one_of_all_their_numbers(some, others):
+    merged, other = sequence_of(some), sequence_of(others)
+    merged.merge(other)
+    whole = sequence_of(some + others)
+    assert merged.n == whole.n
+    assert merged.total == pytest.approx(whole.total, abs=1e-9)
+    assert other.n == len(others)
+    if whole.n:
+        low, high = merged.interval()
+        assert low <= merged.mean <= high
+
+
+def test_sequences_of_other_bounds_are_not_merged():
+    with pytest.raises(ValueError, match="to be merged"):
+        EmpiricalBernstein(-1.0, 1.0).merge(EmpiricalBernstein(0.0, 1.0))
+
+
+@given(st.lists(st.floats(-1.0, 1.0), min_size=1, max_size=60), st.floats(-0.5, 0.5))
+def test_its_e_value_is_at_least_half_of_the_side_that_crosses(values, null):
+    """Outside of the sequence at alpha one side is at least 2/alpha, so their mean 1/alpha."""
+    sequence = sequence_of(values)
+    low, high = sequence.interval()
+    if low > null or high < null:
+        assert sequence.log_e(null) >= -math.log(sequence.alpha) - 1e-6
+    if sequence.log_e(null) < -math.log(sequence.alpha) - 1e-6:
+        assert low <= null <= high
+
+
+def test_an_e_value_of_nothing_is_one():
+    assert EmpiricalBernstein(-1.0, 1.0).log_e() == 0.0
