@@ -18,6 +18,7 @@ class Arm(StrEnum):
     STABLE = "stable"
     CANARY = "canary"
     SHADOW = "shadow"
+    NOISE = "noise"  # stable once more: what it differs from itself by
 
 
 class Owner(StrEnum):

@@ -23,7 +23,7 @@ def _listed(words: Iterable[str]) -> str:
 LABELS: Final = {
     "model": "the model's name in the config",
     "version": "the version's name in the config; of `pointsman_build_info`, that of pointsman",
-    "arm": "`stable`, `canary` or `shadow`; `all` where a series is about no single arm, "
+    "arm": "`stable`, `canary`, `shadow` or `noise` (copies for stable itself); `all` where a series is about no single arm, "
     "`none` where a version has no part in the split",
     "outcome": ", ".join(f"`{outcome}`" for outcome in Outcome),
     "segment": "`dimension=value`; the values in the config, `other` and `missing`",

@@ -42,7 +42,7 @@ def fill(made: Board, desk: ReleaseDesk, feedback: Feedback | None = None) -> It
     totals = desk.totals
     yield from _traffic(made, totals)
     yield from _models(made, totals, desk)
-    yield from _pairs(made, totals)
+    yield from _pairs(made, totals, desk)
     _reverts(made, totals)
     yield from _judged(made, desk)
     yield from _shares(made, desk)
@@ -77,7 +77,11 @@ def _traffic(made: Board, totals: Totals) -> Iterator[None]:
 
 
 def _models(made: Board, totals: Totals, desk: ReleaseDesk) -> Iterator[None]:
-    known = {(m.name, v.name) for m in desk.plan.models for v in m.versions}
+    copied = {
+        (m.name, v.name): Arm.NOISE if v.name == m.stable else Arm.SHADOW
+        for m in desk.plan.models
+        for v in m.versions
+    }
     for model, counts in list(totals.models.items()):
         yield
         for arm, n in counts.customers.items():
@@ -92,18 +96,20 @@ def _models(made: Board, totals: Totals, desk: ReleaseDesk) -> Iterator[None]:
             made.add("pointsman_fallbacks_total", (model, Arm.CANARY, reason), n)
         made.add("pointsman_fallback_failures_total", (model, Arm.CANARY), counts.fallback_failures)
         for version, results in counts.copies.items():
-            if (model, version) not in known:
+            if (model, version) not in copied:
                 continue  # the counts of a model outlive a shadow that left the config
             for result, n in results.items():
-                labels = (model, version, Arm.SHADOW, result)
+                labels = (model, version, copied[model, version], result)
                 made.add("pointsman_shadow_copies_total", labels, n)
 
 
-def _pairs(made: Board, totals: Totals) -> Iterator[None]:
+def _pairs(made: Board, totals: Totals, desk: ReleaseDesk) -> Iterator[None]:
+    stable = {model.name: model.stable for model in desk.plan.models}
     for model, version in totals.pairs.versions():
         yield
         for kind, n in totals.pairs.kinds(model, version).items():
-            made.add("pointsman_shadow_pairs_total", (model, version, Arm.SHADOW, kind), n)
+            arm = Arm.NOISE if stable.get(model) == version else Arm.SHADOW
+            made.add("pointsman_shadow_pairs_total", (model, version, arm, kind), n)
     made.add("pointsman_pairs_dropped_total", (), totals.pairs_dropped)
     made.add("pointsman_incidents_dropped_total", (), totals.incidents_dropped)
     made.add("pointsman_samples_dropped_total", (), totals.samples_dropped)

@@ -10,7 +10,7 @@ says how.  It holds a ``PairSeries`` of its own, so its summary needs no other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -96,6 +96,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     decisions: dict[str, DecisionCounts]
 
 
+OnRead = Callable[[Pair, list[float | str], list[float | str]], None]
+
+
 class OtherOptions(ValueError):
     """What was counted by other options is not continued; begin afresh, and say so."""
 
@@ -114,6 +117,8 @@ class Comparison:
         self.options, self.model, self.version = options, model, version
         self.reference = reference
         self.rate = 1.0
+        #: Is told what both versions predicted, a row each, of every pair that is compared.
+        self.on_read: OnRead | None = None
         self.counts = Counts()
         self.everyone = Group(options.group())
         self.segments = SegmentTable(options.segments())
@@ -195,6 +200,8 @@ class Comparison:
 
     def _rows(self, pair: Pair, live: tuple[Value, ...], shadow: tuple[Value, ...]) -> None:
         counts = self.counts
+        if self.on_read is not None:
+            self.on_read(pair, [self._plain(a) for a in live], [self._plain(b) for b in shadow])
         found = [self._compare(a, b) for a, b in zip(live, shadow, strict=True)]
         agreed, flips = _book(counts.shadow, found)
         if pair.at > 0:

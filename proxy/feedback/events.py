@@ -73,6 +73,9 @@ class Prediction(msgspec.Struct, frozen=True):
     at: float
     value: float | str | list[float | str] | None
     problem: str = ""
+    #: Of a shadow's: the live version that answered the same request, and what it predicted.
+    live: str = ""
+    live_value: float | str | list[float | str] | None = None
 
 
 Event = Label | Kpi | Signal

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from proxy.fleet import messages as m
 from proxy.fleet.framing import FrameBroken, frame
-from proxy.measure.tally import Report
+from proxy.measure.tally import ModelTally, Report
 
 
 def framed_report(report: Report) -> bytes:
@@ -34,6 +34,14 @@ def _samples(report: Report) -> None:
 
 def _pairs(report: Report) -> None:
     report.pairs_dropped += len(report.pairs)
+    counts = {it.model: it for it in report.models}
+    for pair in report.pairs:
+        found = counts.get(pair.model)
+        if found is None:
+            found = counts[pair.model] = ModelTally(pair.model)
+            report.models.append(found)
+        version = pair.shadow.version
+        found.pairs_dropped[version] = found.pairs_dropped.get(version, 0) + 1
     report.pairs = []
 
 

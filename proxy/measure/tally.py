@@ -61,6 +61,7 @@ class ModelTally(msgspec.Struct):
     overrides: int = 0  # tester overrides that were honoured
     held_too_large: int = 0  # bodies over the hold limit, decided by the missing-key rule
     copies: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)  # shadow -> result
+    pairs_dropped: dict[str, int] = msgspec.field(default_factory=dict)  # by shadow
     fallbacks: dict[str, int] = msgspec.field(default_factory=dict)  # reason -> answered by stable
     fallback_failures: int = 0  # stable could not answer either
     replays: int = 0  # stale pooled connections replayed
@@ -141,6 +142,7 @@ def merge_model(into: ModelTally, other: ModelTally) -> None:
     into.held_too_large += other.held_too_large
     for shadow, results in other.copies.items():
         add_counts(into.copies.setdefault(shadow, {}), results)
+    add_counts(into.pairs_dropped, other.pairs_dropped)
     add_counts(into.fallbacks, other.fallbacks)
     into.fallback_failures += other.fallback_failures
     into.replays += other.replays

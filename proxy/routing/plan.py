@@ -116,6 +116,8 @@ class ShadowPlan(msgspec.Struct, frozen=True):
     pair_percent: float = 100.0  # of customers whose pairs go to the desk
     pair_bytes: int = 64 * 1024  # of each answer body that is kept
     pair_salt: str = ""
+    #: The version is stable itself: what its answers differ by is noise, not a version.
+    noise: bool = False
 
 
 class Deadlines(msgspec.Struct, frozen=True):
@@ -189,6 +191,7 @@ class ModelPlan(msgspec.Struct, frozen=True):
     testers: Testers | None = None
     watch: WatchPlan | None = None
     release: str = ""  # id of the release, once there are releases
+    noise: ShadowPlan | None = None  # who is sent to stable once more
 
 
 class ListenerLimits(msgspec.Struct, frozen=True):

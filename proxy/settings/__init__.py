@@ -7,6 +7,7 @@ worker never imports this room.
 """
 
 from proxy.settings.change import needs_restart
+from proxy.settings.comparing import Comparing, comparisons
 from proxy.settings.compile import (
     compile_model,
     compile_plan,
@@ -24,7 +25,9 @@ from proxy.settings.watch import watch
 from proxy.settings.watching import examination, examinations
 
 __all__ = [
+    "Comparing",
     "Settings",
+    "comparisons",
     "compile_model",
     "compile_plan",
     "examination",

@@ -13,6 +13,7 @@ from proxy.feedback import Policy
 from proxy.judge import Guardrails, Source, policy
 from proxy.judge.recovery import Validation
 from proxy.routing import plan
+from proxy.settings.comparing import noise_plan
 from proxy.settings.feedback import policy as feedback_policy
 from proxy.settings.guardrails import compiled
 from proxy.settings.schema import Model, Settings
@@ -75,6 +76,7 @@ def compile_model(settings: Settings, name: str) -> plan.ModelPlan:
         if model.testers and secret
         else None,
         watch=watch_plan(name, model, watched(model_guardrails(model))),
+        noise=noise_plan(name, model),
     )
 
 

@@ -11,7 +11,7 @@ from proxy.quality.profile import decode
 from proxy.settings.document import Where
 from proxy.settings.problems import Problem, show
 from proxy.settings.quality import Quality
-from proxy.settings.schema import Settings
+from proxy.settings.schema import Settings, reference_key
 
 #: A profile of 5,000 columns takes about a fifth of it.
 LARGEST: Final = 64 * 1024 * 1024
@@ -23,6 +23,7 @@ def fetch(settings: Settings, folder: Path) -> tuple[dict[str, Profile], list[Pr
     profiles: dict[str, Profile] = {}
     problems: list[Problem] = []
     for name, model in settings.models.items():
+        problems += _training(settings, name, folder, profiles)
         if model.quality is None or model.quality.profile is None:
             continue
         where: Where = ("models", name, "quality")
@@ -33,6 +34,27 @@ def fetch(settings: Settings, folder: Path) -> tuple[dict[str, Profile], list[Pr
             continue
         problems += _strangers(where, model.quality, profiles[name])
     return profiles, problems
+
+
+def _training(
+    settings: Settings, name: str, folder: Path, profiles: dict[str, Profile]
+) -> list[Problem]:
+    """The profile that predictions are compared with."""
+    model = settings.models[name]
+    if model.compare is None or model.compare.profile is None or model.predictions is None:
+        return []
+    where: Where = ("models", name, "compare")
+    try:
+        found = profiles[reference_key(name)] = read(folder / model.compare.profile)
+    except BadProfile as error:
+        return [Problem((*where, "profile"), str(error))]
+    wanted = model.compare.column or model.predictions.output or "predict_proba"
+    numbers = [it.name for it in found.columns if it.edges]
+    if wanted in numbers:
+        return []
+    listed = ", ".join(numbers[:10]) + (", ..." if len(numbers) > 10 else "")
+    text = f"found {show(wanted)}; allowed is a column of numbers of the profile: {listed}"
+    return [Problem((*where, "column"), text)]
 
 
 def read(path: Path) -> Profile:

@@ -16,6 +16,7 @@ from proxy.quality import Profile
 from proxy.routing import plan
 from proxy.settings import grammar
 from proxy.settings.breakers import Thresholds, all_off
+from proxy.settings.comparison import Compare
 from proxy.settings.database import SECRET, Database
 from proxy.settings.feedback import Effect, EventName, LabelPart
 from proxy.settings.grammar import Address
@@ -188,6 +189,9 @@ class Model(Part):
     quality: Quality | None = Field(
         default=None, description="Whether inputs and outputs are what they should be."
     )
+    compare: Compare | None = Field(
+        default=None, description="How the shadows' answers are compared with stable's."
+    )
 
 
 class AccessLog(Part):
@@ -300,6 +304,10 @@ class Settings(Part):
         """The reference profile of a model's inputs, as read at loading; None when it has none."""
         return self._profiles.get(model)
 
+    def reference(self, model: str) -> Profile | None:
+        """The profile that a model's predictions are compared with; None when it has none."""
+        return self._profiles.get(reference_key(model))
+
     def database_url(self) -> str:
         """Where the ledger is: the URL of PostgreSQL as read at loading, else of the SQLite file.
 
@@ -324,6 +332,11 @@ class Settings(Part):
         known._path, known._digest = path, digest
         known._secrets, known._profiles = dict(secrets), dict(profiles)
         return known
+
+
+def reference_key(model: str) -> str:
+    """Under which a model's ``compare.profile`` is kept; no model has such a name."""
+    return f"{model}/compare"
 
 
 def json_schema() -> dict[str, Any]:

@@ -14,16 +14,22 @@ from typing import Final
 from proxy.errors import PointsmanError
 from proxy.net import Tasks
 from proxy.routing.plan import Plan
-from proxy.settings import Settings, examinations, feedback_policies
+from proxy.settings import Settings, comparisons, examinations, feedback_policies
+from proxy.steering.comparing import Comparisons
 from proxy.steering.feedback import Feedback
 from proxy.steering.loop import ReleaseDesk
 from proxy.steering.samples import Samples
+from proxy.store.comparisons import ComparisonFiles
 from proxy.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two rounds of removing what is too old.
 SWEEP_EVERY: Final = 600.0
+#: Seconds that the comparisons may take to write what they know.
+STOPPING: Final = 5.0
+#: The folder of their files.
+COMPARISON: Final = "comparison"
 
 
 class Beside:
@@ -40,28 +46,44 @@ class Beside:
             desk, self.ledger, hash_key, feedback_policies(settings), desk.plan, time.time()
         )
         self.samples = Samples(desk, self.ledger.offer, examinations(settings))
+        self.comparisons = Comparisons(
+            comparisons(settings),
+            desk.plan,
+            ComparisonFiles(settings.state_dir / COMPARISON),
+            self.ledger.offer,
+            self.ledger.delivered,
+        )
+        self.feedback.comparing = self.comparisons
         for model, course in desk.trials():
             if course.recovered:
                 self.feedback.restore(model, course.version, course.began, course.steps)
         desk.sampled = self.samples.offer
+        desk.reported = self.comparisons.offer
+        self._comparing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin, on the running loop."""
         self.ledger.start()
         self._tasks.start(self.samples.run(), "samples")
+        self._comparing = self._tasks.start(self.comparisons.run(), "comparisons")
         self._tasks.start(self._sweep_for_ever(), "sweep")
 
     def follow(self, plan: Plan) -> None:
         """Another plan is in force."""
         self.feedback.follow(plan, time.time())
+        self.comparisons.follow(plan)
 
     def use(self, settings: Settings) -> None:
         """The file was read again, and is in force."""
         self._settings = settings
         self.feedback.use(feedback_policies(settings), self._desk.plan, time.time())
         self.samples.use(examinations(settings))
+        self.comparisons.use(comparisons(settings))
 
     async def close(self) -> None:
+        self.comparisons.stop()
+        if self._comparing is not None:
+            await asyncio.wait({self._comparing}, timeout=STOPPING)
         await self._tasks.cancel()
         await self.ledger.close()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -21,6 +21,7 @@ from proxy.steering import evident
 from proxy.steering.evident import Seen
 from proxy.steering.shares import Running, Shares, Step
 from proxy.steering.signals import Consequences, Signals
+from proxy.terms import Arm
 
 if TYPE_CHECKING:
     from proxy.store.ledger import Joined, Ledger, Taken  # half of the commands do without it
@@ -38,6 +39,15 @@ REJECTED: Final = "rejected"
 RESULTS: Final = (ACCEPTED, DUPLICATE, REJECTED)
 
 _NONE: Final = Policy()
+
+
+class Compares(Protocol):
+    """The comparisons, as far as they are needed here: ``label`` never waits, ``room`` until
+    there is room for more."""
+
+    def label(self, joined: Sequence[Joined]) -> None: ...
+
+    async def room(self) -> None: ...
 
 
 class Receipt(msgspec.Struct):
@@ -76,6 +86,8 @@ class Feedback:
         self.evidence: Counter[str] = Counter()
         self.joins = 0
         self.waited = 0
+        #: Takes the labels that met a shadow's prediction, and confirms them.
+        self.comparing: Compares | None = None
         self.use(policies, plan, now)
 
     def use(self, policies: Mapping[str, Policy], plan: Plan, now: float) -> None:
@@ -112,6 +124,8 @@ class Feedback:
         self.evidence.update(counts)
         await self._show(found, trials)
         self._delivered(taken.joined, taken.kpis)
+        if self.comparing is not None:
+            await self.comparing.room()
         return Receipt(taken.accepted, taken.duplicates, taken.waiting)
 
     def deliver(self, joined: Sequence[Joined], kpis: Sequence[Kpi]) -> None:
@@ -142,6 +156,12 @@ class Feedback:
         self.waited += taken.waiting
 
     def _delivered(self, joined: Sequence[Joined], kpis: Sequence[Kpi]) -> None:
+        """A shadow's are not evidence, and are confirmed by whom they are for."""
+        if self.comparing is not None:
+            shadows = [it for it in joined if it.prediction.arm == Arm.SHADOW]
+            if shadows:
+                self.comparing.label(shadows)
+                joined = [it for it in joined if it.prediction.arm != Arm.SHADOW]
         if joined or kpis:
             self._ledger.delivered(joined, kpis)
 
@@ -161,6 +181,8 @@ class Feedback:
         seen: dict[str, list[Seen]] = {}
         for each in joined:
             made = each.prediction
+            if made.arm == Arm.SHADOW:
+                continue
             seen.setdefault(made.model, []).append(
                 evident.of_label(
                     self._shares.of(made.model),

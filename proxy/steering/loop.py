@@ -78,6 +78,8 @@ class ReleaseDesk:
         self._refused: view.Refused | None = None
         #: Takes the exchanges that workers kept whole; never waits.
         self.sampled: Callable[[Sequence[Sample]], None] = _nobody
+        #: Takes each report for the comparisons; never waits.
+        self.reported: Callable[[Report], None] = _nothing
         stale = self._drop_stale(now)
         if stale:
             self._held.advance(now)
@@ -201,6 +203,7 @@ class ReleaseDesk:
         self._validating.counted(kept, now)
         if report.samples:
             self.sampled(report.samples)
+        self.reported(report)
 
     def observe(self, model: str, seen: Sequence[Observation]) -> None:
         """What was seen elsewhere than by the workers: quality, KPI events, labels, signals.
@@ -362,6 +365,10 @@ class ReleaseDesk:
 
 def _nobody(_samples: Sequence[Sample]) -> None:
     """Nothing is done with samples."""
+
+
+def _nothing(_report: Report) -> None:
+    """Nothing is compared."""
 
 
 def _reverted_stables(plan: Plan, held: Held) -> list[str]:

@@ -26,6 +26,7 @@ ARM_SECONDS: Final = 60.0
 SHARE_SECONDS: Final = (300.0, 60.0, 20.0, 5.0, 2.0)
 
 _SHADOW: Final = Spans(ARM_SECONDS, ARM_SECONDS, ARM_SECONDS)
+_COPIES: Final = frozenset({Arm.SHADOW.value, Arm.NOISE.value})
 _GRACE: Final = 5.0  # seconds beyond the longest span: what was silent for so long is empty
 
 
@@ -173,7 +174,7 @@ class Observed:
         return found
 
     def _spans_of(self, series: Series) -> Spans:
-        return _SHADOW if series[2] == Arm.SHADOW else self._spans.get(series[0]) or spans(OFF)
+        return _SHADOW if series[2] in _COPIES else self._spans.get(series[0]) or spans(OFF)
 
     def _heard(self, it: Window | Decisions, now: float) -> None:
         self._busy.pop(it, None)

@@ -80,7 +80,7 @@ def shifted(model: ModelPlan, shift: Shift | None) -> ModelPlan:
     if shift is None or shift.version not in {it.name for it in model.versions}:
         return model
     shadows = tuple(it for it in model.shadows if it.version != shift.version)
-    return replace(model, stable=shift.version, canary=None, shadows=shadows)
+    return replace(model, stable=shift.version, canary=None, shadows=shadows, noise=None)
 
 
 def overridden(model: ModelPlan, override: Override | None) -> ModelPlan:

@@ -259,6 +259,7 @@ def _connections(held: Held) -> list[s.ConnectionsStatus]:
 def endpoints(held: Held) -> dict[str, list[s.EndpointStatus]]:
     """By model: every worker's view of an endpoint, added up."""
     connections = held.workers.connections()
+    noise = {(it.name, it.noise.version) for it in held.plan.models if it.noise is not None}
     named: set[tuple[str, str, str, bool]] = set()
     found: dict[tuple[str, str, str], s.EndpointStatus] = {}
     for _, it in held.workers.endpoints():
@@ -268,6 +269,8 @@ def endpoints(held: Held) -> dict[str, list[s.EndpointStatus]]:
         if (*key, it.shadow) not in named:
             named.add((*key, it.shadow))
             row.connections += connections.get((it.endpoint, it.shadow), 0)
+        if it.shadow and (it.model, it.version) in noise:
+            continue  # its copies fail alone: the live version is judged by its own
         row.ejected = row.ejected or it.ejected
         row.ejected_by += it.ejected
         row.reason = row.reason or it.reason

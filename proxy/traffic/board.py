@@ -149,7 +149,7 @@ class ArmRoute:
         self.model = model.name
         self.version = version
         self.arm = arm.value
-        self.upstreams = stock.upstreams(model.name, plan, shadow=arm is Arm.SHADOW)
+        self.upstreams = stock.upstreams(model.name, plan, shadow=arm in (Arm.SHADOW, Arm.NOISE))
         self._recording = stock.recording
         self.joints: dict[tuple[str, ...], Joint] = {}  # by segments
         release = f"x-release-id: {model.release}\r\n" if model.release else ""
@@ -321,7 +321,8 @@ class Board:
             if route is None or (route.plan is not model and route.plan != model):
                 if route is not None:
                     self.gone |= route.upstreams
-                mirrors = tuple(mirror(model, shadow) for shadow in model.shadows)
+                copied = model.shadows if model.noise is None else (*model.shadows, model.noise)
+                mirrors = tuple(mirror(model, shadow) for shadow in copied)
                 route = ModelRoute(model, stock, mirrors)
                 self.made.append(route)
             routes.append(route)

@@ -114,12 +114,13 @@ class PairDraft:
     def _join(self) -> None:
         if self._live is None or self._shadow is None:
             return
-        if self.lost:
-            self.book.pairs_dropped += 1
-            return
         exchange = self._exchange
         route = exchange.route
         assert route is not None
+        if self.lost:
+            self.book.pairs_dropped += 1
+            route.counts.drop_pair(self._shadow.version)
+            return
         self._plane.recording.pair(
             Pair(
                 request_id=exchange.request_id.decode(),

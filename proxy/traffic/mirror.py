@@ -52,7 +52,8 @@ class Mirror:
         self._pairs = split.pairs_share(model, shadow)
         self.heads = CopyHead(shadow)
         self.counts = stock.recording.model(model.name)
-        self.route = ArmRoute(model, shadow.version, Arm.SHADOW, stock)
+        arm = Arm.NOISE if shadow.noise else Arm.SHADOW
+        self.route = ArmRoute(model, shadow.version, arm, stock)
         self.wait_ns = nanoseconds(shadow.deadline)
 
     def offer(
@@ -66,6 +67,8 @@ class Mirror:
         if not self._everyone and not self._share.takes(exchange.key):
             return None
         plan = self._plan
+        if plan.noise and not _of_stable(exchange):
+            return None  # it would be a request to stable that teaches nothing
         full = self.in_flight >= plan.in_flight
         if full and len(self._queue) >= plan.queue:
             self._count(QUEUE)
@@ -97,6 +100,7 @@ class Mirror:
         if arm.arm != STABLE or not self._pairs.takes(exchange.key):
             return None
         if not self._plane.recording.wants_pair():
+            self.counts.drop_pair(self._plan.version)
             return None
         cap = self._plan.pair_bytes
         if exchange.live is None:
@@ -133,3 +137,7 @@ class Mirror:
             self.in_flight += 1
             self._queue.popleft().start(perf_counter_ns())
         self._filling = False
+
+
+def _of_stable(exchange: Exchange) -> bool:
+    return exchange.arm is not None and exchange.arm.arm == STABLE

@@ -194,6 +194,10 @@ class ModelCounts:
             results = copies[shadow] = {}
         results[result] = results.get(result, 0) + 1
 
+    def drop_pair(self, shadow: str) -> None:
+        dropped = self.running().pairs_dropped
+        dropped[shadow] = dropped.get(shadow, 0) + 1
+
     def count_fallback(self, reason: str) -> None:
         fallbacks = self.running().fallbacks
         fallbacks[reason] = fallbacks.get(reason, 0) + 1
@@ -315,6 +319,7 @@ class Recording:
         size = len(pair.live.body) + len(pair.shadow.body)
         if self._pairs and self._pair_bytes + size > _PAIR_BYTES:
             self.pairs_dropped += 1
+            self.model(pair.model).drop_pair(pair.shadow.version)
             return
         self._pair_bytes += size
         self._pairs.append(pair)

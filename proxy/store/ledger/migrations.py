@@ -70,7 +70,18 @@ def _predictions_and_feedback(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_predictions_and_feedback,)
+def _beside_the_live_answer(connection: Connection) -> None:
+    """A shadow's prediction holds the live one: a label that meets it has both."""
+    run(
+        connection,
+        [
+            "ALTER TABLE predictions ADD COLUMN live TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE predictions ADD COLUMN live_value TEXT NOT NULL DEFAULT 'null'",
+        ],
+    )
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_predictions_and_feedback, _beside_the_live_answer)
 
 
 def migrate(

@@ -12,6 +12,7 @@ from proxy.feedback import Label
 from proxy.store.ledger import rows
 from proxy.store.ledger.nouns import Counts, Labelled
 from proxy.store.ledger.tables import FEEDBACK, JOINS, PREDICTIONS
+from proxy.terms import Arm
 
 
 class Range(NamedTuple):
@@ -64,9 +65,13 @@ def predictions(
 def request_ids(
     connection: Connection, where: Range, after: Position, limit: int
 ) -> tuple[list[str], Position]:
-    """The next chunk of request ids, and where to go on; an empty chunk is the end."""
+    """The next chunk of request ids, and where to go on; an empty chunk is the end.
+
+    What a version predicted as a shadow touched nobody.
+    """
     columns = PREDICTIONS.c.request_id, PREDICTIONS.c.at, PREDICTIONS.c.id
-    found = rows.fetch(connection, _rows(where, after, limit, *columns))
+    query = _rows(where, after, limit, *columns).where(PREDICTIONS.c.arm != Arm.SHADOW.value)
+    found = rows.fetch(connection, query)
     if not found:
         return [], after
     return [row["request_id"] for row in found], Position(found[-1]["at"], found[-1]["id"])

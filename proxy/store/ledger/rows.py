@@ -27,7 +27,7 @@ from proxy.store.ledger.nouns import LONGEST_ID
 
 PREDICTION: Final = (
     "request_id", "model", "version", "arm", "share", "drawn", "customer", "segments", "at",
-    "value", "problem",
+    "value", "problem", "live", "live_value",
 )  # fmt: skip
 EVENT: Final = (
     "event_id", "kind", "name", "value", "model", "customer", "at", "request_id", "since", "until",
@@ -89,6 +89,8 @@ def of_prediction(prediction: Prediction) -> Row:
         prediction.at,
         of_value(prediction.value),
         prediction.problem,
+        prediction.live,
+        of_value(prediction.live_value),
     )
 
 
@@ -118,6 +120,8 @@ def prediction_of(row: Mapping[Any, Any]) -> Prediction:
         at=row["at"],
         value=value_of(row["value"]),
         problem=row["problem"],
+        live=row["live"],
+        live_value=value_of(row["live_value"]),
     )
 
 

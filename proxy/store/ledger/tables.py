@@ -32,6 +32,8 @@ PREDICTIONS = Table(
     Column("at", Double, nullable=False),
     Column("value", Text, nullable=False),  # JSON, see rows.py
     Column("problem", Text, nullable=False),
+    Column("live", Text, nullable=False),  # of a shadow's: the live version, else ""
+    Column("live_value", Text, nullable=False),  # JSON, as value
 )
 
 #: Labels and KPI events.  ``request_id`` "" is a label by customer and time.
