@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
-from proxy.compare.agreement import Z_95
 from proxy.compare.decisions import EVERYONE
 from proxy.compare.reading import OURS
 from proxy.terms import CopyResult
 
 _MOST_SEGMENTS: Final = 200
+_Z_95: Final = 1.959963984540054
 _LEAST: Final = 30  # under so many of a kind, nothing is said of a difference
 _SENT: Final = CopyResult.SENT.value
 
@@ -217,7 +217,7 @@ def _notes(counts: FidelityCounts) -> Iterator[str]:
     if counts.passed_over:
         yield f"{counts.passed_over} pairs were passed over, fairly by customer, to keep up"
     if not counts.copies:
-        yield "nobody counted the copies, so nothing is known of what was dropped before it was sent"
+        yield "nobody counted the copies: what was dropped before it was sent is not known"
 
 
 def _coverage(counts: FidelityCounts) -> Iterator[Coverage]:
@@ -236,7 +236,7 @@ def _coverage(counts: FidelityCounts) -> Iterator[Coverage]:
 
 def _clearly(it: Coverage, overall: float) -> bool:
     """Not by chance alone: two standard errors of a share of so many pairs."""
-    return it.lost - overall > Z_95 * math.sqrt(max(overall, 1 / it.pairs) / it.pairs)
+    return it.lost - overall > _Z_95 * math.sqrt(max(overall, 1 / it.pairs) / it.pairs)
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -245,4 +245,3 @@ def _share(part: int, whole: int) -> float | None:
 
 def _percent(share: float) -> str:
     return f"{share * 100:.3g} %"
-
