@@ -153,7 +153,7 @@ class Decisions:
         return found
 
     def _summary(self, segment: str, it: DecisionCounts) -> DecisionSummary:
-        no_no, no_yes, yes_no, yes_yes = it.rows
+        _, no_yes, yes_no, yes_yes = it.rows
         rows, n = sum(it.rows), sum(it.labelled)
         found = it.gain(self.rule.worth) if self.rule.worth is not None else None
         mean, error = found or (0.0, 0.0)

@@ -63,7 +63,7 @@ def shift(
     yield _shift("shift", allowed, summary.everyone.shift, "everyone", bound)
     for name in segments:
         found = summary.segment(name)
-        yield _shift(f"shift[{name}]", allowed, found and found.shift, name, bound)
+        yield _shift(f"shift[{name}]", allowed, found.shift if found else None, name, bound)
 
 
 def _shift(
