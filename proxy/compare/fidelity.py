@@ -31,7 +31,7 @@ class FidelityOptions(msgspec.Struct, frozen=True):
     dropped: float = 0.05
     lost: float = 0.05
     unread: float = 0.05
-    skew: float = 0.10
+    skew: float = 0.05
 
 
 class Coverage(msgspec.Struct, frozen=True):
