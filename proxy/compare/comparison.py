@@ -118,7 +118,7 @@ class Comparison:
         self.everyone = Group(options.group())
         self.segments = SegmentTable(options.segments())
         self.decisions = Decisions(options.decision)
-        self._compare = comparator(options.kind, options.tolerances)
+        self._compare = comparator(options.kind, options.comparing())
 
     # ---- pairs
 

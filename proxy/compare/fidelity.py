@@ -227,7 +227,9 @@ def _coverage(counts: FidelityCounts) -> Iterator[Coverage]:
         pairs = loss.compared + loss.lost
         yield Coverage(
             segment=segment,
-            requests=_share(counts.requests.get(segment, 0), everyone) if everyone else None,
+            requests=_share(counts.requests[segment], everyone)
+            if segment in counts.requests
+            else None,
             compared=_share(loss.compared, counts.compared) or 0.0,
             pairs=pairs,
             lost=_share(loss.lost, pairs) or 0.0,
