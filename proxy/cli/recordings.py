@@ -115,7 +115,5 @@ def join(first: Recording, second: Recording) -> Iterator[Joined]:
             yield _joined((left, None) if at == 0 else (None, left), sides)
 
 
-def _joined(
-    halves: tuple[Recorded | None, ...], sides: tuple[Recording, Recording]
-) -> Joined:
+def _joined(halves: tuple[Recorded | None, ...], sides: tuple[Recording, Recording]) -> Joined:
     return Joined(halves[0], halves[1], sides[0].at + sides[1].at)

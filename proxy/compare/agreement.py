@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
-Z_95: Final = 1.959963984540054
+from proxy.measure.confidence import Interval, rate_interval
+
 #: Buckets per octave: a quantile is at most 1/16 too large.
 _STEPS: Final = 16
 _SMALLEST, _LARGEST = -40 * _STEPS, 64 * _STEPS
 _NOUGHT: Final = _SMALLEST - 1
 _INFINITE: Final = _LARGEST + 1
-
-
-class Span(NamedTuple):
-    """An interval of 95 %."""
-
-    low: float
-    high: float
 
 
 class Agreement(msgspec.Struct):
@@ -91,31 +85,25 @@ class Agreement(msgspec.Struct):
         rate = (self.rate * self.effective + 2.0) / n
         return math.sqrt(rate * (1.0 - rate) / n)
 
-    def span(self, z: float = Z_95) -> Span:
-        """Wilson's interval of ``rate`` (JASA 1927) for ``effective`` rows: right at one look."""
+    def span(self) -> Interval:
+        """Wilson's 95 % interval of ``rate`` for ``effective`` rows: right at one look."""
         n = self.effective
-        if n <= 0:
-            return Span(0.0, 1.0)
-        rate, square = self.rate, z * z
-        scale = 1.0 / (1.0 + square / n)
-        middle = (rate + square / (2.0 * n)) * scale
-        half = z * scale * math.sqrt(rate * (1.0 - rate) / n + square / (4.0 * n * n))
-        return Span(max(0.0, middle - half), min(1.0, middle + half))
+        return rate_interval(self.rate * n if n else 0.0, n)
 
 
-def excess(shadow: Agreement, noise: Agreement) -> tuple[float, Span]:
+def excess(shadow: Agreement, noise: Agreement) -> tuple[float, Interval]:
     """How much more the shadow disagrees with stable than stable does with itself, and its
     interval; 0 to 1, below 0 when it disagrees less.
 
     Newcombe's hybrid of two Wilson intervals (Statistics in Medicine 1998, method 10).
     """
     if not shadow.rows or not noise.rows:
-        return math.nan, Span(-1.0, 1.0)
+        return math.nan, Interval(-1.0, 1.0)
     p, q = noise.rate, shadow.rate
     (p_low, p_high), (q_low, q_high) = noise.span(), shadow.span()
     low = p - q - math.hypot(p - p_low, q_high - q)
     high = p - q + math.hypot(p_high - p, q - q_low)
-    return p - q, Span(low, high)
+    return p - q, Interval(low, high)
 
 
 class Distances(msgspec.Struct):

@@ -123,7 +123,7 @@ class Comparison:
         self.everyone = Group(options.group())
         self.segments = SegmentTable(options.segments())
         self.decisions = Decisions(options.decision)
-        self._compare = comparator(options.kind, options.tolerances)
+        self._compare = comparator(options.kind, options.comparing())
 
     # ---- pairs
 
@@ -246,9 +246,7 @@ class Comparison:
         if found.problem:
             name = f"{side}:{found.problem}"
             self.counts.fidelity.problem(name)
-            self.counts.unread.add(
-                name, Unread(pair.request_id, half.version, pair.at, found.text)
-            )
+            self.counts.unread.add(name, Unread(pair.request_id, half.version, pair.at, found.text))
 
     # ---- what others know
 
@@ -277,7 +275,9 @@ class Comparison:
         self.everyone.add_label(first, second, truth)
         self.segments.add_label(stable.segments, first, second, truth)
         if self.options.decision:
-            came = truth if isinstance(truth, bool) else str(truth) in self.options.decision.positive
+            came = (
+                truth if isinstance(truth, bool) else str(truth) in self.options.decision.positive
+            )
             self.decisions.add_label(stable.segments, first, second, came)
 
     def _labelled(

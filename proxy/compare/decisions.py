@@ -12,11 +12,11 @@ from typing import Final
 
 import msgspec
 
-from proxy.compare.agreement import Z_95
 from proxy.payload import Value
 
 #: The name of all segments together.
 EVERYONE: Final = ""
+_Z_95: Final = 1.959963984540054
 
 
 class Worth(msgspec.Struct, frozen=True):
@@ -153,7 +153,7 @@ class Decisions:
         return found
 
     def _summary(self, segment: str, it: DecisionCounts) -> DecisionSummary:
-        no_no, no_yes, yes_no, yes_yes = it.rows
+        _, no_yes, yes_no, yes_yes = it.rows
         rows, n = sum(it.rows), sum(it.labelled)
         found = it.gain(self.rule.worth) if self.rule.worth is not None else None
         mean, error = found or (0.0, 0.0)
@@ -168,7 +168,7 @@ class Decisions:
             flips=(no_yes + yes_no) / rows,
             labelled=n,
             gain=mean if money else None,
-            gain_low=mean - Z_95 * error if money else None,
-            gain_high=mean + Z_95 * error if money else None,
+            gain_low=mean - _Z_95 * error if money else None,
+            gain_high=mean + _Z_95 * error if money else None,
             gain_total=mean * n if money else None,
         )

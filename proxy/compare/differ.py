@@ -118,7 +118,8 @@ def _by_score(scores: list[Any]) -> list[Value]:
     """The places, the largest score first.  Equal ones keep their order; NaN comes last."""
     if not all(isinstance(it, int | float) for it in scores):
         return list(scores)  # labels that are in order already
-    return list(sorted(range(len(scores)), key=lambda at: (scores[at] != scores[at], -scores[at])))
+    places = sorted(range(len(scores)), key=lambda at: (scores[at] != scores[at], -scores[at]))
+    return [*places]
 
 
 def _vectors(tolerances: Tolerances) -> Comparator:

@@ -19,6 +19,7 @@ from proxy.routing.split import point
 MOST: Final = 10
 _SALT: Final = b"compare/examples"
 _LONGEST: Final = 160
+LAST: Final = 2**64 - 1
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -50,21 +51,25 @@ class Examples(msgspec.Struct):
 
     farthest: list[Example] = []
     fair: list[Example] = []
-    #: What a new one must be farther, or of a lesser hash, than; so that most cost a comparison.
+    #: The last of either, which a new one must come before; so that most cost a comparison.
     least_far: float = -1.0
-    most_hash: int = 2**64
+    least_far_hash: int = LAST
+    most_hash: int = LAST
 
     def wants(self, request_id: str, distance: float) -> bool:
         """Whether it is worth making an Example of this row."""
-        return distance > self.least_far or _hash(request_id) < self.most_hash
+        if distance > self.least_far:
+            return True
+        place = _hash(request_id)
+        return place <= self.most_hash or (
+            distance == self.least_far and place <= self.least_far_hash
+        )
 
     def add(self, example: Example) -> None:
-        if _far(example) > self.least_far:
-            self.farthest.append(example)
-            self._keep_farthest()
-        if _hash(example.request_id) < self.most_hash:
-            self.fair.append(example)
-            self._keep_fair()
+        self.farthest.append(example)
+        self._keep_farthest()
+        self.fair.append(example)
+        self._keep_fair()
 
     def merge(self, other: Examples) -> None:
         self.farthest += other.farthest
@@ -74,17 +79,18 @@ class Examples(msgspec.Struct):
 
     def _keep_farthest(self) -> None:
         self.farthest = _one_per_request(
-            sorted(self.farthest, key=lambda it: (-_far(it), it.request_id, it.row))
+            sorted(self.farthest, key=lambda it: (-_far(it), _hash(it.request_id), it.row))
         )
-        full = len(self.farthest) == MOST
-        self.least_far = _far(self.farthest[-1]) if full else -1.0
+        if len(self.farthest) == MOST:
+            self.least_far = _far(self.farthest[-1])
+            self.least_far_hash = _hash(self.farthest[-1].request_id)
 
     def _keep_fair(self) -> None:
         self.fair = _one_per_request(
-            sorted(self.fair, key=lambda it: (_hash(it.request_id), it.request_id, it.row))
+            sorted(self.fair, key=lambda it: (_hash(it.request_id), it.row))
         )
-        full = len(self.fair) == MOST
-        self.most_hash = _hash(self.fair[-1].request_id) if full else 2**64
+        if len(self.fair) == MOST:
+            self.most_hash = _hash(self.fair[-1].request_id)
 
 
 class UnreadExamples(msgspec.Struct):

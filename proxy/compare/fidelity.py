@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
-from proxy.compare.agreement import Z_95
 from proxy.compare.decisions import EVERYONE
 from proxy.compare.reading import OURS
 from proxy.terms import CopyResult
 
 _MOST_SEGMENTS: Final = 200
+_Z_95: Final = 1.959963984540054
 _LEAST: Final = 30  # under so many of a kind, nothing is said of a difference
 _SENT: Final = CopyResult.SENT.value
 
@@ -31,7 +31,7 @@ class FidelityOptions(msgspec.Struct, frozen=True):
     dropped: float = 0.05
     lost: float = 0.05
     unread: float = 0.05
-    skew: float = 0.10
+    skew: float = 0.05
 
 
 class Coverage(msgspec.Struct, frozen=True):
@@ -217,7 +217,7 @@ def _notes(counts: FidelityCounts) -> Iterator[str]:
     if counts.passed_over:
         yield f"{counts.passed_over} pairs were passed over, fairly by customer, to keep up"
     if not counts.copies:
-        yield "nobody counted the copies, so nothing is known of what was dropped before it was sent"
+        yield "nobody counted the copies: what was dropped before it was sent is not known"
 
 
 def _coverage(counts: FidelityCounts) -> Iterator[Coverage]:
@@ -227,7 +227,9 @@ def _coverage(counts: FidelityCounts) -> Iterator[Coverage]:
         pairs = loss.compared + loss.lost
         yield Coverage(
             segment=segment,
-            requests=_share(counts.requests.get(segment, 0), everyone) if everyone else None,
+            requests=_share(counts.requests[segment], everyone)
+            if segment in counts.requests
+            else None,
             compared=_share(loss.compared, counts.compared) or 0.0,
             pairs=pairs,
             lost=_share(loss.lost, pairs) or 0.0,
@@ -236,7 +238,7 @@ def _coverage(counts: FidelityCounts) -> Iterator[Coverage]:
 
 def _clearly(it: Coverage, overall: float) -> bool:
     """Not by chance alone: two standard errors of a share of so many pairs."""
-    return it.lost - overall > Z_95 * math.sqrt(max(overall, 1 / it.pairs) / it.pairs)
+    return it.lost - overall > _Z_95 * math.sqrt(max(overall, 1 / it.pairs) / it.pairs)
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -245,4 +247,3 @@ def _share(part: int, whole: int) -> float | None:
 
 def _percent(share: float) -> str:
     return f"{share * 100:.3g} %"
-

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from proxy.compare.agreement import Agreement, Distances, Span, excess
+from proxy.compare.agreement import Agreement, Distances, excess
 
 #: Under so many pairs the floor is not known yet.
 LEAST: Final = 100
@@ -90,7 +90,7 @@ class NoiseFloor(Differing):
         if not self.known:
             return NoiseSummary("unknown", mine.pairs)
         low, high = mine.span()
-        more, (more_low, more_high) = excess(shadow, mine) if shadow.rows else (0.0, Span(-1, 1))
+        more, (more_low, more_high) = excess(shadow, mine) if shadow.rows else (0.0, (-1.0, 1.0))
         return NoiseSummary(
             state="still" if mine.agreed == mine.rows else "noisy",
             pairs=mine.pairs,

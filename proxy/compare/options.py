@@ -42,6 +42,12 @@ class Options(msgspec.Struct, frozen=True):
     def kind(self) -> Kind:
         return self.read.kind
 
+    def comparing(self) -> Tolerances:
+        """The tolerances; a score flips where the decision does, unless they say otherwise."""
+        if self.tolerances.threshold is not None:
+            return self.tolerances
+        return msgspec.structs.replace(self.tolerances, threshold=self.decision.threshold)
+
     def group(self, *, coarse: bool = False) -> GroupOptions:
         threshold = self.decision.threshold
         known = threshold is not None and 0.0 <= threshold <= 1.0

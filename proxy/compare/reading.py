@@ -201,7 +201,8 @@ def _by_score(scores: list[Value]) -> list[Value]:
         assert isinstance(score, float)
         return score != score, -score
 
-    return list(sorted(range(len(scores)), key=order))
+    places: list[int] = sorted(range(len(scores)), key=order)
+    return [*places]
 
 
 def _must_be_shallow(value: Value, depth: int = 0) -> None:

@@ -122,7 +122,7 @@ def _half(document: dict[str, Any], way: str, version: str) -> Half:
     )
 
 
-def _outcome(value: object) -> Outcome:
+def _outcome(value: Any) -> Outcome:
     try:
         return Outcome(value)
     except ValueError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.compare import drift, fidelity, noise
 from proxy.compare.agreement import Distances
 from proxy.compare.group import Group
-from proxy.compare.kinds import DISTANCE, Kind
+from proxy.compare.kinds import DISTANCE
 from proxy.compare.scores import ScoreHistogram
 from proxy.compare.summary import AgreementSummary, Bin, Latency, Step, Summary
 from proxy.measure import histogram

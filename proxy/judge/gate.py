@@ -250,5 +250,6 @@ def _sentence(word: Word, summary: Summary, findings: tuple[Finding, ...]) -> st
         it for it in findings if it.verdict is not Verdict.PASS
     ]
     does = "fails" if word == "fail" else "is not settled yet"
-    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+    more = f"; also {', '.join(it.check for it in bad[1:4])}" if len(bad) > 1 else ""
+    more += f" and {len(bad) - 4} more" if len(bad) > 4 else ""
     return f"{name} {does}: {bad[0].check}: {bad[0].message}{more}."

@@ -63,7 +63,7 @@ def shift(
     yield _shift("shift", allowed, summary.everyone.shift, "everyone", bound)
     for name in segments:
         found = summary.segment(name)
-        yield _shift(f"shift[{name}]", allowed, found and found.shift, name, bound)
+        yield _shift(f"shift[{name}]", allowed, found.shift if found else None, name, bound)
 
 
 def _shift(
@@ -74,8 +74,9 @@ def _shift(
         return Finding(check, Verdict.NOT_YET, f"too few pairs of {who}", numbers, "none")
     low, high = _at_alpha(found, bound)
     numbers |= {"mean": found.mean, "low": low, "high": high}
+    moved = round(found.mean, 4) + 0.0  # never -0.0
     message = (
-        f"the mean prediction of {who} moves by {found.mean:+.4f} ({low:+.4f} to {high:+.4f}) on "
+        f"the mean prediction of {who} moves by {moved:+.4f} ({low:+.4f} to {high:+.4f}) on "
         f"{found.n} rows; allowed are {allowed:g} either way"
     )
     return Finding(check, settled(low, high, -allowed, allowed), message, numbers, "none")

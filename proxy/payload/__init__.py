@@ -19,7 +19,14 @@ from proxy.payload.columns import OUR_LIMITS, Columns, Reason, Unreadable, Value
 from proxy.payload.columns import kind as kind_of
 from proxy.payload.pointers import Pointers
 from proxy.payload.predicting import PredictionOptions, prediction
-from proxy.payload.reading import PROTOCOLS, Protocol, Reading, read_answer, read_document, read_request
+from proxy.payload.reading import (
+    PROTOCOLS,
+    Protocol,
+    Reading,
+    read_answer,
+    read_document,
+    read_request,
+)
 
 __all__ = [
     "OUR_LIMITS",

@@ -85,9 +85,7 @@ def read_answer(
         return tensors.read(plain, "outputs", header=header)
 
 
-def read_document(
-    reading: Reading, body: bytes, content_type: str = "", encoding: str = ""
-) -> Any:
+def read_document(reading: Reading, body: bytes, content_type: str = "", encoding: str = "") -> Any:
     """The whole JSON value of a body.  Raises ``Unreadable``, and nothing else."""
     with _Only():
         return json_of(_plain(reading, body, content_type, encoding))

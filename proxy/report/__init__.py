@@ -6,6 +6,11 @@ escaped here.
 
     scale  where the ticks of an axis stand, and what is written at them
     chart  line charts as SVG, for a file of their own or inside a page
+    forest      estimates with their intervals, one below the other, as SVG
+    document    a report before it has a format
+    html, markdown              the formats
+    comparison, labelled        the report of a shadow comparison
+    pictures, numbers           its pictures; numbers in words
 """
 
 from __future__ import annotations

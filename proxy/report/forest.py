@@ -124,9 +124,11 @@ def _rows(
         )
         colour = "c1" if it.marked else "c0"
         a, b = scale.at(it.low), scale.at(it.high)
-        yield f'<path class="{colour}" d="M{a:.1f} {y:.1f}H{b:.1f}M{a:.1f} {y - 4:.1f}v8M{b:.1f} {y - 4:.1f}v8"/>'
+        ends = f"M{a:.1f} {y - 4:.1f}v8M{b:.1f} {y - 4:.1f}v8"
+        yield f'<path class="{colour}" d="M{a:.1f} {y:.1f}H{b:.1f}{ends}"/>'
         yield _dot(scale.at(it.value), y, marked=it.marked)
-        yield f'<text class="pale" x="{scale.end + 12:.1f}" y="{y + 4.5:.1f}">{escape(it.said)}</text>'
+        where = f'x="{scale.end + 12:.1f}" y="{y + 4.5:.1f}"'
+        yield f'<text class="pale" {where}>{escape(it.said)}</text>'
 
 
 def _dot(x: float, y: float, *, marked: bool) -> str:

@@ -74,7 +74,10 @@ def test_the_interval_of_batches_covers_as_often_as_it_says():
 
 
 def test_no_excess_where_both_differ_alike():
-    shadow, noise = agreement([(1, 1)] * 900 + [(1, 0)] * 100), agreement([(1, 1)] * 90 + [(1, 0)] * 10)
+    shadow, noise = (
+        agreement([(1, 1)] * 900 + [(1, 0)] * 100),
+        agreement([(1, 1)] * 90 + [(1, 0)] * 10),
+    )
     more, (low, high) = excess(shadow, noise)
     assert more == pytest.approx(0)
     assert low < 0 < high

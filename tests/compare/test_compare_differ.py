@@ -19,8 +19,10 @@ ITEMS = st.lists(st.integers(0, 9) | st.sampled_from("abc"), max_size=8, unique=
 TEXTS = st.text("abcd \u00e9", max_size=12)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text("xy~/", max_size=3),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.text("ab~/*", max_size=2), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("ab~/*", max_size=2), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 TENSORS = st.recursive(NUMBERS | TEXTS, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
