@@ -184,6 +184,7 @@ class DeskHouse:
             reload=self.reload,
             feedback_desk=beside.feedback,
             samples=beside.samples,
+            comparisons=beside.comparisons,
         )
         self._admin = await admin.serve(application, sock)
         self._control.send(m.Ready(os.getpid()))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import Final
 
+from proxy.admin import compared
 from proxy.admin.metrics import TABLE
 from proxy.judge import Source
 from proxy.measure import histogram
@@ -23,8 +24,8 @@ def _listed(words: Iterable[str]) -> str:
 LABELS: Final = {
     "model": "the model's name in the config",
     "version": "the version's name in the config; of `pointsman_build_info`, that of pointsman",
-    "arm": "`stable`, `canary`, `shadow` or `noise` (copies for stable itself); `all` where a series is about no single arm, "
-    "`none` where a version has no part in the split",
+    "arm": "`stable`, `canary`, `shadow`, or `noise`: copies for stable itself; `all` where a "
+    "series is about no single arm, `none` where a version has no part in the split",
     "outcome": ", ".join(f"`{outcome}`" for outcome in Outcome),
     "segment": "`dimension=value`; the values in the config, `other` and `missing`",
     "result": f"of copies {_listed(CopyResult)}; of a validation `running`, `recovered`, "
@@ -42,6 +43,10 @@ LABELS: Final = {
     "used, or which check tripped",
     "endpoint": "`host:port` or `unix:/path`, as in the config",
     "traffic": "`live`, or `shadow`: copies have connections of their own",
+    "pair": f"{_listed(compared.PAIRS)}: what both versions refused alike is no difference; "
+    "`passed_over` is sampled down, fairly by customer",
+    "score": f"{_listed(compared.SCORES)} of probabilities",
+    "verdict": _listed(compared.VERDICTS),
     "worker": "the worker's number, from 0",
 }
 

@@ -8,11 +8,11 @@ from http import HTTPStatus
 from aiohttp import web
 
 from proxy import __version__
-from proxy.admin import api, feedback, guard, health, problems, series
+from proxy.admin import api, compared, feedback, guard, health, problems, series
 from proxy.admin.metrics import CONTENT_TYPE
 from proxy.admin.problems import Problem
-from proxy.admin.state import DESK, RELOAD, SAMPLES, Reload
-from proxy.steering import Feedback, ReleaseDesk, Samples
+from proxy.admin.state import COMPARISONS, DESK, RELOAD, SAMPLES, Reload
+from proxy.steering import Comparisons, Feedback, ReleaseDesk, Samples
 
 LARGEST_BODY = 1024 * 1024  # bytes; the largest write is a split with its reason
 
@@ -32,6 +32,7 @@ DELETE /v1/models/M/reverts/VERSION            a reverted version may be canary 
 DELETE /v1/models/M/hold                       the canary's share may grow again
 DELETE /v1/models/M/shift                      stable again, in the place of the last resort
 GET    /v1/models/M/evidence                   what the judge has seen, and makes of it
+GET    /v1/models/M/compare?shadow=V           how each shadow compares with stable, and its gate
 GET    /v1/models/M/quality                    which data-quality rules were broken, by version
 POST   /v1/reload                              read the config file now
 POST   /v1/feedback                            labels and KPI events, one or many
@@ -51,7 +52,7 @@ async def index(_request: web.Request) -> web.Response:
 async def metrics(request: web.Request) -> web.Response:
     return web.Response(
         body=await series.exposition_in_turns(
-            request.app[DESK], request.app.get(feedback.FEEDBACK)
+            request.app[DESK], request.app.get(feedback.FEEDBACK), request.app[COMPARISONS]
         ),
         headers={"Content-Type": CONTENT_TYPE},
     )
@@ -68,6 +69,7 @@ def build(
     reload: Reload = _no_reload,
     feedback_desk: Feedback | None = None,
     samples: Samples | None = None,
+    comparisons: Comparisons | None = None,
 ) -> web.Application:
     """The admin application over ``desk``.
 
@@ -75,7 +77,7 @@ def build(
     addresses, that a ``Host`` header may carry.  ``reload`` reads the config file, gives it to
     the desk and raises ConfigError when it is refused.  ``feedback_desk`` takes what is said
     later; without it there is no ledger, and feedback is refused.  ``samples`` are what data
-    quality was looked at in.
+    quality was looked at in, ``comparisons`` what the shadows are held against stable in.
     """
     app = web.Application(
         middlewares=[problems.middleware, guard.guard(host)], client_max_size=LARGEST_BODY
@@ -83,6 +85,7 @@ def build(
     app[DESK] = desk
     app[RELOAD] = reload
     app[SAMPLES] = samples
+    app[COMPARISONS] = comparisons
     app.on_response_prepare.append(guard.add_headers)
     app.add_routes(
         [
@@ -91,6 +94,7 @@ def build(
             web.get("/readyz", health.readyz),
             web.get("/metrics", metrics),
             *api.routes,
+            *compared.routes,
         ]
     )
     feedback.add(app, feedback_desk)

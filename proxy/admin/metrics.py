@@ -9,24 +9,12 @@ number of workers, or by a fixed list (outcomes, results, reasons): never by wha
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
+from proxy.admin.rows import COMPARED, MODEL, VERSION, Row
 from proxy.measure import histogram
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-
-
-class Row(NamedTuple):
-    """A metric as documented; a counter's name ends in ``_total``, and times are in seconds."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    labels: tuple[str, ...]
-    help: str
-
-
-MODEL: Final = ("model", "arm")
-VERSION: Final = ("model", "version", "arm")
 
 TABLE: Final = (
     Row(
@@ -113,24 +101,7 @@ TABLE: Final = (
         MODEL,
         "Requests sent again because a kept connection turned out to be closed.",
     ),
-    Row(
-        "pointsman_shadow_copies_total",
-        "counter",
-        (*VERSION, "result"),
-        "Copies for a shadow: sent, or dropped by reason.",
-    ),
-    Row(
-        "pointsman_shadow_pairs_total",
-        "counter",
-        (*VERSION, "status"),
-        "Pairs of a live and a shadow answer, by whether their statuses agree.",
-    ),
-    Row(
-        "pointsman_pairs_dropped_total",
-        "counter",
-        (),
-        "Pairs that a worker did not hand to the desk, because it held too many.",
-    ),
+    *COMPARED,
     Row(
         "pointsman_incidents_dropped_total",
         "counter",

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from proxy.admin import compared
 from proxy.admin.metrics import Board
 from proxy.admin.turns import in_turns
 from proxy.routing.plan import ModelPlan
-from proxy.steering import Feedback, ReleaseDesk, Status, Totals
+from proxy.steering import Comparisons, Feedback, ReleaseDesk, Status, Totals
 from proxy.terms import Arm
 
 ALL = "all"  # the arm of a series that is about no single one
@@ -21,23 +22,32 @@ NO_ARM = "none"  # the arm of a version that has no part in the split
 STEPS_AT_ONCE = 50
 
 
-def exposition(desk: ReleaseDesk, feedback: Feedback | None = None) -> bytes:
+def exposition(
+    desk: ReleaseDesk, feedback: Feedback | None = None, comparisons: Comparisons | None = None
+) -> bytes:
     """Everything about ``desk`` in the text format of Prometheus, 0.0.4."""
     made = Board()
-    for _ in fill(made, desk, feedback):
+    for _ in fill(made, desk, feedback, comparisons):
         pass
     return made.text()
 
 
-async def exposition_in_turns(desk: ReleaseDesk, feedback: Feedback | None = None) -> bytes:
+async def exposition_in_turns(
+    desk: ReleaseDesk, feedback: Feedback | None = None, comparisons: Comparisons | None = None
+) -> bytes:
     """The same, without keeping the desk from its work for long."""
     made = Board()
-    async for _ in in_turns(fill(made, desk, feedback), STEPS_AT_ONCE):
+    async for _ in in_turns(fill(made, desk, feedback, comparisons), STEPS_AT_ONCE):
         pass
     return made.text()
 
 
-def fill(made: Board, desk: ReleaseDesk, feedback: Feedback | None = None) -> Iterator[None]:
+def fill(
+    made: Board,
+    desk: ReleaseDesk,
+    feedback: Feedback | None = None,
+    comparisons: Comparisons | None = None,
+) -> Iterator[None]:
     """Put all there is on the board, in steps."""
     totals = desk.totals
     yield from _traffic(made, totals)
@@ -53,6 +63,11 @@ def fill(made: Board, desk: ReleaseDesk, feedback: Feedback | None = None) -> It
     _house(made, totals, status)
     if feedback is not None:
         _feedback(made, feedback)
+    if comparisons is not None:
+        for view in list(comparisons.views()):
+            yield
+            compared.fill(made, view)
+        compared.fill_stable(made, comparisons.views())
 
 
 def _traffic(made: Board, totals: Totals) -> Iterator[None]:

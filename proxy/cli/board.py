@@ -84,6 +84,7 @@ def _model(name: str, model: ModelStatus) -> list[RenderableType]:
     if model.arms:
         parts.append(_arms(model))
     parts += [indented(line) for line in (*_failed(model), *_shadows(model))]
+    parts += [indented(line, style) for line, style in judged.comparisons(model)]
     parts += [
         indented(f"{it.check}: {it.verdict}: {it.message}", judged.STYLE.get(it.verdict, ""))
         for it in model.findings

@@ -10,6 +10,7 @@ from proxy.steering.status import FindingStatus, ModelStatus
 STYLE = {"fail": RED, "error": "red", "inconclusive": YELLOW}
 #: (a line, its style)
 Line = tuple[str, str]
+_GATE = {"pass": "green", "fail": RED}
 _RESULT = {"recovered": "green", "not_recovered": RED, "inconclusive": YELLOW}
 
 
@@ -35,6 +36,28 @@ def bound(model: ModelStatus) -> Iterator[Line]:
     else:
         result = found.result.replace("_", " ").upper()
         yield f"{words}: {result}: {found.message}", _RESULT.get(found.result, "")
+
+
+def comparisons(model: ModelStatus) -> Iterator[Line]:
+    """One line for each shadow that is compared."""
+    for version, shadow in model.shadows.items():
+        it = shadow.comparison
+        if it is None:
+            continue
+        words = f"compared {version} since {clock(it.since)}: pairs {it.pairs:,}"
+        if it.agreement is not None:
+            words += f", {it.agreement * 100:.4g} % agree"
+        if it.noise is not None:
+            words += f" (stable with itself {it.noise * 100:.4g} %)"
+        if it.shift is not None:
+            words += f", mean shift {it.shift:+.3g}"
+        if it.labels:
+            words += f", labels {it.labels:,}"
+        if it.sampling < 1:
+            words += f", sampled {it.sampling * 100:.3g} %"
+        yield f"{words}; gate {it.gate.upper()}: {it.sentence}", _GATE.get(it.gate, YELLOW)
+        if it.error:
+            yield f"COMPARISON CANNOT BE WRITTEN: {it.error}", RED
 
 
 def guardrails(model: ModelStatus) -> Iterator[Line]:

@@ -210,9 +210,7 @@ def _protected(here: Where, model: Model, compare: Compare) -> Iterator[Problem]
         place: Where = (*here, "gate", "protected", at)
         if declared is None:
             known = ", ".join(model.segments) or "(none is declared in segments)"
-            yield Problem(
-                place, f"found {show(dimension)}; allowed is one of segments: {known}"
-            )
+            yield Problem(place, f"found {show(dimension)}; allowed is one of segments: {known}")
         elif one and value not in (*declared.values, "other", "missing"):
             known = ", ".join((*declared.values, "other", "missing"))
             yield Problem(place, f"found {show(value)}; allowed is one of the values: {known}")

@@ -21,7 +21,9 @@
     shares      the shares that a running canary had, and when
     signals     downstream alarms, and what the operator wants of them
     samples     whole exchanges to predictions and broken rules, in a thread
-    beside      ledger, feedback and samples, opened and closed together
+    comparing   pairs to comparisons, in slices that nobody feels; compared one of them,
+                pacing how much there is time for (pure)
+    beside      ledger, feedback, samples and comparisons, opened and closed together
     workers     who there is
     view        fills in status.py, the document of /v1/status; trialview its judge's part
 
@@ -29,10 +31,21 @@ A revert is one swap in memory, published before anything is written.  A latched
 never a canary: planning.py is the only maker of published Plans.
 """
 
+from proxy.steering.compared import View as ComparisonView
+from proxy.steering.comparing import Comparisons
 from proxy.steering.feedback import Feedback
 from proxy.steering.loop import ReleaseDesk
 from proxy.steering.samples import Samples
 from proxy.steering.status import ModelStatus, Status
 from proxy.steering.totals import Totals
 
-__all__ = ["Feedback", "ModelStatus", "ReleaseDesk", "Samples", "Status", "Totals"]
+__all__ = [
+    "ComparisonView",
+    "Comparisons",
+    "Feedback",
+    "ModelStatus",
+    "ReleaseDesk",
+    "Samples",
+    "Status",
+    "Totals",
+]

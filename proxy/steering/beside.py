@@ -59,6 +59,7 @@ class Beside:
                 self.feedback.restore(model, course.version, course.began, course.steps)
         desk.sampled = self.samples.offer
         desk.reported = self.comparisons.offer
+        desk.compared = self.comparisons.of
         self._comparing: asyncio.Task[None] | None = None
 
     def start(self) -> None:

@@ -21,6 +21,7 @@ from proxy.judge.gate import Gate, gate
 from proxy.measure.tally import add_counts
 from proxy.routing.split import POINTS, point
 from proxy.settings import Comparing
+from proxy.steering.status import ComparisonStatus
 from proxy.store.comparisons import Gap, KeptComparison
 from proxy.terms import Arm, CopyResult, Pair
 
@@ -61,13 +62,29 @@ class View(msgspec.Struct, frozen=True):
     summary: Summary
     gate: Gate
 
+    def status(self) -> ComparisonStatus:
+        """Its line on the board."""
+        found = self.summary
+        shift = found.everyone.shift
+        return ComparisonStatus(
+            since=self.began,
+            pairs=found.pairs,
+            labels=found.labels,
+            agreement=found.agreement.rate if found.rows else None,
+            noise=found.noise.agreement,
+            shift=shift.mean if shift is not None else None,
+            sampling=self.sampling,
+            poor=found.fidelity.poor,
+            gate=self.gate.verdict,
+            sentence=self.gate.sentence,
+            error=self.error,
+        )
+
 
 class Running:
     """The comparison of ``version`` with ``stable``, since ``began``."""
 
-    def __init__(
-        self, how: Comparing, model: str, version: str, stable: str, began: float
-    ) -> None:
+    def __init__(self, how: Comparing, model: str, version: str, stable: str, began: float) -> None:
         self.how, self.model, self.version, self.stable = how, model, version, stable
         self.began = began
         self.comparison = Comparison(how.options, model, version, how.reference)

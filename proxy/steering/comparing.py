@@ -125,7 +125,7 @@ class Comparisons:
 
     async def room(self) -> None:
         """Wait until there is room for more labels."""
-        while len(self._labels) > MOST_LABELS and not self._stopping:
+        while len(self._labels) > MOST_LABELS and not self._stopping:  # noqa: ASYNC110 - seldom
             await asyncio.sleep(PACE)
 
     def views(self) -> Iterator[View]:
@@ -314,9 +314,7 @@ class Comparisons:
     async def _follow(self) -> None:
         """The comparisons that plan and rules ask for: the same go on, others begin or end."""
         self._changed = False
-        wanted = {
-            model.name: model for model in self._plan.models if model.name in self._rules
-        }
+        wanted = {model.name: model for model in self._plan.models if model.name in self._rules}
         for name in [*self._models]:
             shadows = {it.version for it in wanted[name].shadows} if name in wanted else set()
             for version, running in list(self._models[name].items()):

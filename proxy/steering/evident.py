@@ -17,7 +17,7 @@ from proxy.terms import Arm
 OBSERVED: Final = "observed"
 NO_CANARY: Final = "no_canary"  # none is on trial; of a KPI event, any more
 EARLY: Final = "early"  # from before the trial, or of another canary
-UNDRAWN: Final = "undrawn"  # a tester's choice, or a share that leaves one arm empty
+UNDRAWN: Final = "undrawn"  # a tester's choice, a shadow's, or a share that leaves one arm empty
 KEYLESS: Final = "keyless"  # shown to nobody when it came, and then the key was gone
 NO_RULE: Final = "no_rule"  # no rule in ``labels:`` has this name
 UNFIT: Final = "unfit"  # label and prediction cannot be held against each other

@@ -181,8 +181,6 @@ class Feedback:
         seen: dict[str, list[Seen]] = {}
         for each in joined:
             made = each.prediction
-            if made.arm == Arm.SHADOW:
-                continue
             seen.setdefault(made.model, []).append(
                 evident.of_label(
                     self._shares.of(made.model),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from proxy.errors import ConfigError
@@ -22,6 +22,7 @@ from proxy.routing.plan import Plan
 from proxy.settings import Settings
 from proxy.steering import orders, planning, trialview, view
 from proxy.steering.carry import Carrying
+from proxy.steering.compared import View
 from proxy.steering.evidence import Course, Trials
 from proxy.steering.held import Held
 from proxy.steering.judging import AUTOMATIC, Judging, latch_for
@@ -80,6 +81,8 @@ class ReleaseDesk:
         self.sampled: Callable[[Sequence[Sample]], None] = _nobody
         #: Takes each report for the comparisons; never waits.
         self.reported: Callable[[Report], None] = _nothing
+        #: What the comparisons of a model say, by shadow.
+        self.compared: Callable[[str], Mapping[str, View | None]] = _no_comparisons
         stale = self._drop_stale(now)
         if stale:
             self._held.advance(now)
@@ -122,7 +125,11 @@ class ReleaseDesk:
 
     def models(self) -> Iterator[tuple[str, ModelStatus]]:
         """The models of the status, one by one: the desk may go on between two of them."""
-        return view.models(self._held, self._validating, self._clock)
+        for name, model in view.models(self._held, self._validating, self._clock):
+            for version, found in self.compared(name).items():
+                if found is not None and version in model.shadows:
+                    model.shadows[version].comparison = found.status()
+            yield name, model
 
     def shares(self) -> Iterator[tuple[str, str, ShareStatus]]:
         """Model, canary and its share, of each model that shall have one; as ``models``."""
@@ -369,6 +376,10 @@ def _nobody(_samples: Sequence[Sample]) -> None:
 
 def _nothing(_report: Report) -> None:
     """Nothing is compared."""
+
+
+def _no_comparisons(_model: str) -> Mapping[str, View | None]:
+    return {}
 
 
 def _reverted_stables(plan: Plan, held: Held) -> list[str]:

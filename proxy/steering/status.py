@@ -97,12 +97,33 @@ class ArmStatus(msgspec.Struct):
     in_flight: int  # of the version now, in whatever role
 
 
+class ComparisonStatus(msgspec.Struct):
+    """What the comparison of a shadow says; all of it stands in ``/v1/models/M/compare``.
+
+    Shares run from 0 to 1; None is not known yet.  ``sampling``: of the customers whose pairs there
+    is time for.  ``poor``: too much was lost on the way to trust it.
+    """
+
+    since: float
+    pairs: int
+    labels: int
+    agreement: float | None
+    noise: float | None
+    shift: float | None
+    sampling: float
+    poor: bool
+    gate: str  # pass | inconclusive | fail
+    sentence: str
+    error: str = ""  # why its file cannot be written
+
+
 class ShadowStatus(msgspec.Struct):
     """Copies and pairs since the desk started."""
 
     percent: float
     copies: dict[str, int]  # result -> copies
     pairs: PairSummary
+    comparison: ComparisonStatus | None = None
 
 
 class FindingStatus(msgspec.Struct):

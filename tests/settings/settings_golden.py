@@ -66,6 +66,10 @@ def _more(name: str, lines: str) -> Case:
     return Case(name, _MODEL, f"    {lines}\n{_MODEL}")
 
 
+def _compare(written: str) -> str:
+    return f"predictions: {{}}\n    compare: {{{written}}}"
+
+
 CASES = [
     Case("percent above 100", _PERCENT, "percent: 120\n"),
     Case("percent below 0", _PERCENT, "percent: -0.01\n"),
@@ -207,6 +211,17 @@ CASES = [
     ),
     _more("column twice", "predictions: {columns: [a, b, a]}"),
     _more("retention too short", "predictions: {retention: 1s}"),
+    _more("compare without predictions", "compare: {}"),
+    _more("kind unknown", _compare("kind: score")),
+    _more("document's places of a probability", _compare("ignore: [/id]")),
+    _more("score of another kind", _compare("gate: {inferior: {score: absolute}}")),
+    _more("calibration of a class", _compare("kind: class, gate: {ece: 0.05}")),
+    _more("values without decisions", _compare("kind: number, values: {true_positive: 1}")),
+    _more("protected nobody", _compare("gate: {protected: [age_band]}")),
+    _more("column of no profile", _compare("column: score")),
+    _more("reference that is not there", _compare("profile: gone.json")),
+    _more("share above one", _compare("gate: {agreement: 95}")),
+    _more("label without a rule", "labels: {default: {}}\n    " + _compare("label: paid")),
     _more("range upside down", "quality: {inputs: {age: {range: [100, 18]}}}"),
     _more("range of three", "quality: {inputs: {age: {range: [1, 2, 3]}}}"),
     _more("range without a bound", "quality: {inputs: {age: {range: [null, null]}}}"),

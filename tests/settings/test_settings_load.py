@@ -95,6 +95,9 @@ def test_full_yaml_shows_every_field() -> None:
     source = {f"models.customer.{kind}" for kind in ("cookie", "query", "json")}
     # They need a file beside this one, or another protocol.
     elsewhere = {"models.quality.profile"} | {
+        f"models.compare.{field}" for field in ("ignore", "scored", "positive", "profile", "column")
+    }
+    elsewhere |= {
         f"models.predictions.{side}{field}"
         for side in ("request", "answer")
         for field in ("", ".columns", ".rows")

@@ -205,8 +205,9 @@ def test_a_migration_runs_once_and_whole_or_not_at_all(url: str) -> None:
     again = Database(url, 1.0)
     with (
         pytest.raises(
-            StateError, match=rf"found schema {len(MIGRATIONS) + 1}, which a newer pointsman made; "
-            rf".* up to {len(MIGRATIONS)}"
+            StateError,
+            match=rf"found schema {len(MIGRATIONS) + 1}, which a newer pointsman made; "
+            rf".* up to {len(MIGRATIONS)}",
         ),
         again.write(durable=True),
     ):
