@@ -31,7 +31,7 @@ _UPSTREAM_FAILED: Final = frozenset(
 )
 #: What may wait for the next report; over it, pairs and log lines are dropped and counted.
 _PAIR_BYTES: Final = 8 * 1024 * 1024
-_PAIRS: Final = 500
+_PAIRS: Final = 1_000
 _LOG_LINES: Final = 10_000
 _LOG_BYTES: Final = 8 * 1024 * 1024  # of what callers make long: targets, ids, keys
 
