@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: Seconds of the loop's time in one slice.
-SLICE: Final = 0.003
+SLICE: Final = 0.002
 #: Pairs that may wait, and the bytes of their bodies together.
 MOST_WAITING: Final = 4_000
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -130,7 +130,7 @@ class Comparisons:
 
     def views(self) -> Iterator[View]:
         """What each comparison said last."""
-        for running in self._all():
+        for running in self.all():
             if running.view is not None:
                 yield running.view
 
@@ -151,6 +151,11 @@ class Comparisons:
         self._news.set()
         return await wanted
 
+    @property
+    def waiting(self) -> int:
+        """Pairs and labels that came and were not read yet."""
+        return len(self._waiting) + len(self._labels)
+
     # ---- the pump
 
     async def run(self) -> None:
@@ -168,8 +173,9 @@ class Comparisons:
             await asyncio.sleep(0)
         for running, _ in self._waiting:
             running.lost()
-        for running in self._all():
+        for running in self.all():
             running.tell()
+            running.unsaved = True  # so that the file says until when it was compared
             await self._save(running)
         self._answer_all()
 
@@ -184,7 +190,7 @@ class Comparisons:
             await self._follow()
         await self._slice()
         now = self._clock()
-        for running in list(self._all()):
+        for running in list(self.all()):
             running.tell()
             if running.unsaved and now - running.saved_at >= SAVE_EVERY:
                 await self._save(running)
@@ -195,19 +201,20 @@ class Comparisons:
             if running.view is None or self._clock() - running.view.summary.at >= FRESH:
                 await self._look(running)
             _resolve(wanted, running.view)
-        if self.pacing.settle(time.monotonic()):
-            for running in self._all():
+        crowded = len(self._waiting) > MOST_WAITING / 2 or self._bytes > MOST_BYTES / 2
+        if self.pacing.settle(time.monotonic(), crowded=crowded):
+            for running in self.all():
                 running.comparison.rate = self.pacing.rate
                 running.unseen = True
 
     async def _quiet(self) -> None:
         """Nothing to do until there is news, or something is due."""
-        self._news.clear()
         try:
             async with asyncio.timeout(1.0):
                 await self._news.wait()
         except TimeoutError:
             return
+        self._news.clear()
 
     def _take(self, running: Running, pair: Pair) -> None:
         self.pacing.offered()
@@ -264,7 +271,7 @@ class Comparisons:
             running.label(joined)
 
     def _hand_on(self) -> None:
-        for running in self._all():
+        for running in self.all():
             if running.predictions:
                 found, running.predictions = running.predictions, []
                 self._log(found)
@@ -367,7 +374,8 @@ class Comparisons:
             log.warning("%s: the comparison of %s begins afresh: %s", model, version, why)
         return Running(how, model, version, stable, now)
 
-    def _all(self) -> Iterator[Running]:
+    def all(self) -> Iterator[Running]:
+        """Every comparison that runs; to be looked at."""
         for several in self._models.values():
             yield from several.values()
 

@@ -10,13 +10,16 @@ from typing import Final
 #: Of the budget, what pairs may take; figures and files have the rest.
 FOR_PAIRS: Final = 0.8
 #: Seconds between two looks at what came.
-SETTLE_EVERY: Final = 1.0
+SETTLE_EVERY: Final = 0.5
 #: The share of customers never falls below it: a comparison of nobody says nothing.
 LEAST: Final = 0.001
 #: Smaller changes of it are not made, and no larger ones at once upwards.
 _STEP: Final = 1.1
-_UP: Final = 1.5
-#: How fast the cost of a pair is learned: a part of the difference in each second.
+_UP: Final = 1.25
+#: After a crowd: what is left of the rate, and how fast more is dared again.
+_BACK: Final = 0.7
+_DARE: Final = 1.03
+#: How fast the cost of a pair is learned: a part of the difference at each look.
 _LEARNING: Final = 0.3
 #: The longest pause: labels and stops are not to wait for longer.
 _LONGEST: Final = 0.5
@@ -35,6 +38,7 @@ class Pacing:
         self._spent = 0.0
         self._debt = 0.0
         self._since: float | None = None
+        self._ceiling = 1.0
 
     def offered(self) -> None:
         """A pair came, taken or not."""
@@ -59,8 +63,12 @@ class Pacing:
             return _LONGEST
         return wanted
 
-    def settle(self, now: float) -> bool:
-        """Look at what came since; True when ``rate`` has changed."""
+    def settle(self, now: float, *, crowded: bool = False) -> bool:
+        """Look at what came since; True when ``rate`` has changed.
+
+        ``crowded``: more waits than should.  Then there is less time than the budget allows, for
+        the loop has others to serve.
+        """
         if self._since is None:
             self._since = now
             return False
@@ -72,13 +80,14 @@ class Pacing:
             cost = self._spent / self._done
             self._cost += (cost - self._cost) * (_LEARNING if self._cost else 1.0)
         self._done, self._spent, self._since = 0, 0.0, now
+        self._ceiling = self.rate * _BACK if crowded else min(1.0, self._ceiling * _DARE)
         return self._adjust(offered)
 
     def _adjust(self, offered: float) -> bool:
         """``offered`` pairs a second came."""
         room = FOR_PAIRS * self.budget / self._cost if self._cost else float("inf")
         wanted = min(1.0, room / offered) if offered else 1.0
-        wanted = max(LEAST, min(wanted, self.rate * _UP))
+        wanted = max(LEAST, min(wanted, self.rate * _UP, self._ceiling))
         full = wanted >= 1.0 > self.rate
         if not full and self.rate / _STEP < wanted < self.rate * _STEP:
             return False

@@ -106,9 +106,7 @@ def scorers() -> Iterator[dict[str, Scorer]]:
 
 
 @pytest.fixture(scope="module")
-def house(
-    tmp_path_factory: pytest.TempPathFactory, scorers: dict[str, Scorer]
-) -> House:
+def house(tmp_path_factory: pytest.TempPathFactory, scorers: dict[str, Scorer]) -> House:
     ports = {name: it.port for name, it in scorers.items()}
     return House(tmp_path_factory.mktemp("house"), ports)
 
@@ -153,9 +151,7 @@ def test_each_shadow_gets_the_verdict_it_deserves(
     assert "shift[age=senior]" not in failed
     broken = compared(admin, "broken")
     assert broken["gate"]["verdict"] == "fail"
-    assert "broken" in [
-        it["check"] for it in broken["gate"]["findings"] if it["verdict"] == "fail"
-    ]
+    assert "broken" in [it["check"] for it in broken["gate"]["findings"] if it["verdict"] == "fail"]
     copies = same["summary"]["fidelity"]
     assert (copies["realised"], copies["sent"], copies["dropped"]) == (1.0, REQUESTS, {})
     assert scorers["stable"].asked == 2 * REQUESTS
