@@ -216,14 +216,15 @@ def f1(decided: Decided) -> Figure | None:
 def lift(labelled: LabelledScores) -> Figure | None:
     """How many times more often label 1 is in the top tenth of the scores than in all of them.
 
-    A bin that reaches over the tenth is divided evenly.  Wilson's interval of the rate in the
-    tenth, over the base rate as it is.  None under ten scores, or without a positive.
+    A bin that reaches over the tenth is divided evenly.  It is ten times the share of all label
+    1 that the tenth holds, and so is the interval: Wilson's of that share.  None under ten
+    scores, or without a positive.
     """
     ups, downs = labelled.positives.counts(), labelled.negatives.counts()
     m, n = sum(ups.values()), sum(downs.values())
     if not m or m + n < 10:
         return None
-    room = wanted = (m + n) * _TOP
+    room = (m + n) * _TOP
     found = 0.0
     for key in sorted(ups.keys() | downs.keys(), reverse=True):
         up, down = ups.get(key, 0), downs.get(key, 0)
@@ -232,9 +233,8 @@ def lift(labelled: LabelledScores) -> Figure | None:
         room -= (up + down) * part
         if room <= 0.0:
             break
-    low, high = rate_interval(min(found, wanted), wanted)
-    base = m / (m + n)
-    return Figure(found / wanted / base, low / base, high / base)
+    low, high = rate_interval(min(found, m), m)
+    return Figure(found / m / _TOP, low / _TOP, high / _TOP)
 
 
 def _rate(events: int, n: int) -> Figure | None:
