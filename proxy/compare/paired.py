@@ -27,6 +27,7 @@ LOSS_CLIP: Final = 1e-3
 LOG_LOSS_BOUND: Final = -math.log(LOSS_CLIP)
 
 _BATCH: Final = 128
+_UNBOUNDED: Final = math.nextafter(LARGEST, 0.0)
 
 Method = Literal["empirical-Bernstein", "asymptotic"]
 
@@ -107,8 +108,8 @@ class PairedDifference:
         if not self._pending:
             return
         pending, self._pending = self._pending, []
-        lo = -LARGEST if self.lo is None else self.lo
-        hi = LARGEST if self.hi is None else self.hi
+        lo = -_UNBOUNDED if self.lo is None else self.lo
+        hi = _UNBOUNDED if self.hi is None else self.hi
         kept = [it for it in pending if lo <= it <= hi]
         self._refused += len(pending) - len(kept)
         self._n += len(kept)
