@@ -135,6 +135,7 @@ def test_a_shift_of_two_hundredths_is_seen_in_some_thousand_pairs():
     found = of(chance.gauss(0.02, 0.03) for _ in range(1_500)).figures()
     assert 0.0 < found.low < 0.02 < found.high < 0.05
     assert found.log_e > math.log(20)
+    assert found.p == pytest.approx(math.exp(-found.log_e))
     assert found.method == "empirical-Bernstein"
 
 
