@@ -53,11 +53,13 @@ class ProbabilityAxis(NamedTuple):
     def key(self, p: float) -> int:
         """Of ``0 <= p <= 1``."""
         if p < _TAIL:
-            return math.floor(_tail_place(p, self.steps))
+            whole, part = _tail_place(p, self.steps)
+            return whole + math.floor(part)
         if p < 1.0 - _TAIL:
             # k/bins * bins may be a hair below k
             return self.tail - self.bins // 20 + int(p * self.bins + 1e-9)
-        return self.last - math.ceil(min(_tail_place(1.0 - p, self.steps), self.tail))
+        whole, part = _tail_place(1.0 - p, self.steps)
+        return self.last - min(whole + math.ceil(part), self.tail)
 
     def edge(self, key: int) -> float:
         if key <= self.tail:
@@ -67,12 +69,13 @@ class ProbabilityAxis(NamedTuple):
         return (key - self.tail + self.bins // 20) / self.bins
 
 
-def _tail_place(distance: float, steps: int) -> float:
-    """Steps from 0 to ``distance``: linear up to the lowest octave, then within each octave."""
+def _tail_place(distance: float, steps: int) -> tuple[int, float]:
+    """Steps from 0 to ``distance``, as two summands, for their sum may round: linear up to the
+    lowest octave, then within each octave."""
     mantissa, exponent = math.frexp(distance * 20.0)
     if exponent <= -_OCTAVES or not mantissa:
-        return math.ldexp(distance * 20.0, _OCTAVES) * steps
-    return (exponent + _OCTAVES - 1 + 2.0 * mantissa) * steps
+        return 0, math.ldexp(distance * 20.0, _OCTAVES) * steps
+    return (exponent + _OCTAVES - 1) * steps, 2.0 * mantissa * steps
 
 
 def _tail_distance(place: int, steps: int) -> float:
@@ -85,8 +88,10 @@ def _tail_distance(place: int, steps: int) -> float:
 def number_key(x: float) -> int:
     """The key at level 0 of a finite number under ``LARGEST``."""
     if x >= 0.0:
-        return math.floor(_place(x))
-    return -math.ceil(_place(-x))
+        whole, part = _place(x)
+        return whole + math.floor(part)
+    whole, part = _place(-x)
+    return -whole - math.ceil(part)
 
 
 def number_edge(key: int, level: int) -> float:
@@ -99,8 +104,8 @@ def number_edge(key: int, level: int) -> float:
     return -size if place < 0 else size
 
 
-def _place(size: float) -> float:
+def _place(size: float) -> tuple[int, float]:
     mantissa, exponent = math.frexp(size)
     if exponent <= _LOWEST or not mantissa:
-        return math.ldexp(size, -_LOWEST) * _STEPS
-    return (exponent - _LOWEST - 1 + 2.0 * mantissa) * _STEPS
+        return 0, math.ldexp(size, -_LOWEST) * _STEPS
+    return (exponent - _LOWEST - 1) * _STEPS, 2.0 * mantissa * _STEPS

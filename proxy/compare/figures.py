@@ -17,6 +17,7 @@ from proxy.measure.confidence import rate_interval
 
 _Z_95: Final = 1.959963984540054
 _TOP: Final = 0.1  # the share of scores whose lift is told
+_LEAST_MEAN: Final = 1e-12  # of scores, for a ratio to it
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -96,7 +97,7 @@ def figures(labelled: LabelledScores) -> ScoreFigures:
         ece_chance=ece_chance(bins),
         slope=fitted and Figure(*fitted.slope),
         intercept=fitted and Figure(*fitted.intercept),
-        observed_to_expected=_scaled(base, 1.0 / mean) if base and mean > 0.0 else None,
+        observed_to_expected=_scaled(base, 1.0 / mean) if base and mean > _LEAST_MEAN else None,
         threshold=labelled.threshold,
         decided=decided,
         accuracy=_rate(decided.true_positives + decided.true_negatives, n),
@@ -216,14 +217,15 @@ def f1(decided: Decided) -> Figure | None:
 def lift(labelled: LabelledScores) -> Figure | None:
     """How many times more often label 1 is in the top tenth of the scores than in all of them.
 
-    A bin that reaches over the tenth is divided evenly.  Wilson's interval of the rate in the
-    tenth, over the base rate as it is.  None under ten scores, or without a positive.
+    A bin that reaches over the tenth is divided evenly.  The interval is that of its logarithm
+    by the delta method, the labels within and outside of the tenth being independent.  None
+    under ten scores, or without a positive.
     """
     ups, downs = labelled.positives.counts(), labelled.negatives.counts()
     m, n = sum(ups.values()), sum(downs.values())
     if not m or m + n < 10:
         return None
-    room = wanted = (m + n) * _TOP
+    room = (m + n) * _TOP
     found = 0.0
     for key in sorted(ups.keys() | downs.keys(), reverse=True):
         up, down = ups.get(key, 0), downs.get(key, 0)
@@ -232,9 +234,21 @@ def lift(labelled: LabelledScores) -> Figure | None:
         room -= (up + down) * part
         if room <= 0.0:
             break
-    low, high = rate_interval(min(found, wanted), wanted)
-    base = m / (m + n)
-    return Figure(found / wanted / base, low / base, high / base)
+    return _lift(found, (m + n) * _TOP, m, m + n)
+
+
+def _lift(found: float, top: float, positives: int, n: int) -> Figure:
+    """``found`` of the ``positives`` are in the ``top`` of n."""
+    value = found / positives / _TOP
+    if found <= 0.0:
+        high = rate_interval(0.0, top).high * n / positives
+        return Figure(0.0, 0.0, high)
+    inside = (found + 0.5) / (top + 1.0)  # so that a tenth of one label is not certain
+    outside = (positives - found + 0.5) / (n - top + 1.0)
+    square = (1.0 / found - 1.0 / positives) ** 2 * top * inside * (1.0 - inside)
+    square += (n - top) * outside * (1.0 - outside) / positives**2
+    factor = math.exp(_Z_95 * math.sqrt(max(0.0, square)))
+    return Figure(value, value / factor, value * factor)
 
 
 def _rate(events: int, n: int) -> Figure | None:

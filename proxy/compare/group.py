@@ -46,10 +46,12 @@ Kept = LabelledSnapshot | NumbersSnapshot | ClassesSnapshot
 
 class GroupOptions(msgspec.Struct, frozen=True):
     """``of`` the predictions; everything that is no score and no number is a ``class``.
-    ``loss``: of the regret, None for the first of ``LOSSES``."""
+    ``bins``: of all predictions (``FINE`` for a whole model); ``labelled_bins``: of those with
+    labels, where fewer do.  ``loss``: of the regret, None for the first of ``LOSSES``."""
 
     of: Of = "probability"
     bins: int = BINS
+    labelled_bins: int = BINS
     threshold: float = 0.5
     calibration_bins: int = CALIBRATION_BINS
     loss: Loss | None = None
@@ -188,7 +190,9 @@ class Group:
     def _fresh(self) -> Labelled:
         options = self.options
         if options.of == "probability":
-            return LabelledScores(options.threshold, options.bins, options.calibration_bins)
+            return LabelledScores(
+                options.threshold, options.labelled_bins, options.calibration_bins
+            )
         return LabelledNumbers() if options.of == "number" else LabelledClasses()
 
     def merge(self, other: Group) -> None:

@@ -21,7 +21,7 @@ Scale = Literal["probability", "number"]
 
 #: Equal bins of probabilities, or the most bins of numbers.
 BINS: Final = 1_000
-#: For a whole model: AUC and KS within 1e-4 of the exact ones; some 2 MB when all are in use.
+#: For all predictions of a model: KS within 1e-4 of the exact one; some 2 MB when all are in use.
 FINE: Final = 20_000
 #: For one segment of many; numbers take ``LEAST_BINS`` at least.
 COARSE: Final = 200

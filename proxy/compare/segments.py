@@ -30,9 +30,10 @@ Cell = tuple[str, ...]  # one or two of ``dimension=value``, in the order of the
 
 
 class SegmentOptions(msgspec.Struct, frozen=True):
-    """``group.bins`` is of each group's histograms; ``pairs``: also segments two by two."""
+    """``group``: of each segment, with coarse bins unless memory is plenty; ``pairs``: also
+    segments two by two."""
 
-    group: GroupOptions = GroupOptions(bins=COARSE)
+    group: GroupOptions = GroupOptions(bins=COARSE, labelled_bins=COARSE)
     most: int = MOST
     least: int = LEAST
     pairs: bool = True
