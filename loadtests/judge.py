@@ -48,10 +48,9 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def figures(releases: int, replications: int, seed: int) -> Iterator[str]:
-    """Four tables in Markdown, line by line."""
-    peeks, healthy, harmful, small = map(
-        np.random.default_rng, np.random.SeedSequence(seed).spawn(4)
-    )
+    """Five tables in Markdown, line by line."""
+    seeds = np.random.SeedSequence(seed).spawn(5)
+    peeks, healthy, harmful, small, rows = map(np.random.default_rng, seeds)
     yield from _peeking(replications, peeks)
     yield ""
     yield from _false_reverts(releases, healthy)
@@ -59,6 +58,8 @@ def figures(releases: int, replications: int, seed: int) -> Iterator[str]:
     yield from _detection(releases, harmful)
     yield ""
     yield from _small_bases(releases, small)
+    yield ""
+    yield from _rows(releases, rows)
 
 
 def _peeking(replications: int, random: np.random.Generator) -> Iterator[str]:
@@ -121,6 +122,17 @@ def _small_bases(releases: int, random: np.random.Generator) -> Iterator[str]:
         (found,) = run(scenario, [HarmRule()], releases, random)
         hurt = "-" if found.hurt is None else f"{found.hurt.p50:,.0f}"
         yield f"| {customers:,} | {percent(found.share, 2)} | {_interval(found)} | {hurt} |"
+
+
+def _rows(releases: int, random: np.random.Generator) -> Iterator[str]:
+    """What it costs to count requests in the place of customers: even ones, who fail in rows."""
+    yield "| failures in a row | reverted by mistake, by customer | by request |"
+    yield "| ---: | ---: | ---: |"
+    rules = [HarmRule(), HarmRule(by_request=True)]
+    for failures in (1, 2, 5):
+        scenario = replace(HEALTHY, activity="even", failures=failures)
+        ours, naive = run(scenario, rules, releases, random)
+        yield f"| {failures} | {percent(ours.share, 2)} | {percent(naive.share, 2)} |"
 
 
 def _interval(found: Result) -> str:

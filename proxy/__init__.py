@@ -14,7 +14,7 @@ traffic     the data plane: connection, exchange, forward, mirror, recording, dr
             (exchange.py: the life of one request; read this first)
             DOORS
 settings    what the operator wrote: schema, load, crosscheck, compile to a Plan, watch
-store       what must survive: the history file, and the latches folded from it
+store       what must survive: history and latches, evidence files, the ledger of predictions
 net         asyncio sockets: dial, pool, deadlines, scripted transports for tests
             GROUND (pure: no I/O, no clock, no chance, no logging)
 report      text and pictures from facts: charts

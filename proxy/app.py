@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -163,8 +164,10 @@ class DeskHouse:
         self._history = History(self._settings.state_dir / HISTORY)
         self._hash_key = hash_key(self._settings.state_dir)
         evidence = self._settings.state_dir / EVIDENCE
-        self._desk = desk = ReleaseDesk(
-            self._settings, self._history, self._publish, evidence=evidence
+        self._desk = desk = await self._alive(
+            asyncio.to_thread(
+                ReleaseDesk, self._settings, self._history, self._publish, time.time, evidence
+            )
         )
         if refused is not None:
             desk.reload_refused(refused)
@@ -188,6 +191,14 @@ class DeskHouse:
         gc.collect()
         gc.freeze()
         return True
+
+    async def _alive(self, work: Coroutine[Any, Any, ReleaseDesk]) -> ReleaseDesk:
+        """Its result, and meanwhile a word to the parent, who would take silence for death:
+        much evidence takes a while to read."""
+        task = asyncio.ensure_future(work)
+        while not (await asyncio.wait({task}, timeout=BEAT_TICKS * TICK_EVERY))[0]:
+            self._control.send(m.Beat())
+        return task.result()
 
     async def live(self) -> None:
         """Turn until told to stop; a chore that fails ends it, and is raised."""

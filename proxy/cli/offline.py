@@ -48,11 +48,11 @@ def check(config: Config = DEFAULT_CONFIG) -> None:
       pointsman check --config pointsman.yaml
     """
     from proxy.cli import show
-    from proxy.settings import compile_plan, load, thresholds
+    from proxy.settings import compile_plan, guardrails_by_model, load, thresholds
 
     settings = load(config)
     plan = compile_plan(settings)
-    show.plan(config, plan, thresholds(settings))
+    show.plan(config, plan, thresholds(settings), guardrails_by_model(settings))
 
 
 def explain(

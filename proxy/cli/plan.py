@@ -146,7 +146,7 @@ def _asked(
     now = status.models[model]
     if customers is None:
         customers = _customers(now, status.now, notes)
-    numbers = {it.check: it.numbers for it in now.findings}
+    numbers = {it.check: it.numbers for it in now.guardrails}
     found = {}
     for rule in rules:
         rate = given.of(rule.name) or _rate(rule, now, numbers.get(rule.name, {}))

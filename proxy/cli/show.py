@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from proxy.judge.guardrails import Guardrails
     from proxy.judge.policy import Thresholds
     from proxy.routing.explain import Explanation, ShadowExplanation
     from proxy.routing.plan import ModelPlan, Plan
@@ -115,7 +116,12 @@ def clock(at: float) -> str:
     return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def plan(config: Path, plan: Plan, thresholds: Mapping[str, Thresholds]) -> None:
+def plan(
+    config: Path,
+    plan: Plan,
+    thresholds: Mapping[str, Thresholds],
+    guardrails: Mapping[str, Guardrails],
+) -> None:
     """OK, and what the config says of each model, in a line."""
     out = console()
     out.print(Text.assemble(("OK", "bold green"), "  ", plain(config)))
@@ -130,7 +136,7 @@ def plan(config: Path, plan: Plan, thresholds: Mapping[str, Thresholds]) -> None
             if model.canary
             else "-",
             plain(", ".join(f"{s.version} at {percent(s.percent)}" for s in model.shadows) or "-"),
-            plain(_checks(thresholds.get(model.name))),
+            plain(_checks(thresholds.get(model.name), guardrails.get(model.name))),
         )
     out.print(shown)
 
@@ -141,12 +147,14 @@ def _customer(model: ModelPlan) -> str:
     return f"{model.customer.kind} {model.customer.name}, else {model.missing}"
 
 
-def _checks(found: Thresholds | None) -> str:
-    if found is None:
-        return "nothing"
-    names = ["error_rate"] if found.error_rate else []
-    names += [f"p{100 * latency.quantile:g}" for latency in found.latency]
-    names += ["consecutive_failures"] if found.consecutive_failures else []
+def _checks(found: Thresholds | None, guardrails: Guardrails | None) -> str:
+    names: list[str] = []
+    if found is not None:
+        names += ["error_rate"] if found.error_rate else []
+        names += [f"p{100 * latency.quantile:g}" for latency in found.latency]
+        names += ["consecutive_failures"] if found.consecutive_failures else []
+    if guardrails is not None:
+        names += [it.name for it in guardrails.rules if it.critical and not it.dry_run]
     return ", ".join(names) or "nothing"
 
 

@@ -34,12 +34,16 @@ def first_at_least(path: Floats, bound: float) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class HarmRule:
-    """The sequential harm test of ``sequential.py`` on first bad events, all looks at once."""
+    """The sequential harm test of ``sequential.py`` on first bad events, all looks at once.
+
+    ``by_request`` counts every failure instead, as nobody should whose customers try again.
+    """
 
     tolerance: float = 0.0
     direction: Direction = "increase"
     needed: float = math.log(1 / 0.05)  # log of the e-value that reverts
     name: str = "harm test"
+    by_request: bool = False
 
     @classmethod
     def of(cls, rule: Guardrail, guardrails: Guardrails) -> HarmRule:
@@ -53,7 +57,8 @@ class HarmRule:
         return math.exp(self.needed)
 
     def crossing(self, release: Release) -> int | None:
-        return first_at_least(self.log_e(release.shares, release.firsts), self.needed)
+        counts = release.errors if self.by_request else release.firsts
+        return first_at_least(self.log_e(release.shares, counts), self.needed)
 
     def log_e(self, shares: Floats, firsts: Ints) -> Floats:
         """(..., ticks) log E after each look; shares (ticks,), firsts (..., ticks, arms)."""

@@ -21,7 +21,7 @@ from proxy.measure import Report, Tally, requests
 from proxy.measure.tally import FAILURES, JUDGED
 from proxy.routing.plan import ModelPlan
 from proxy.steering.shares import Step, changes
-from proxy.store import EvidenceWriter, Head
+from proxy.store import EvidenceWriter, Head, Recovered
 from proxy.terms import Arm, Finding, Incident, Newcomers
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,6 @@ class Course(msgspec.Struct):
     requests: dict[str, list[int]] = msgspec.field(default_factory=dict)
     newcomers: list[Newcomers] = msgspec.field(default_factory=list)
     dropped: int = 0
-    dropped_in_all: int = 0
     seen: dict[str, int] = msgspec.field(default_factory=dict)  # source -> observations in all
 
 
@@ -125,21 +124,15 @@ class Trials:
         version = model.canary.version
         try:
             found = self.writer.recover(model.name, version)
-        except (OSError, StateError) as error:
-            log.error("evidence of %s: cannot be read, the trial begins anew: %s",
+            if found is None or found.header.stable != model.stable:
+                return None
+            trial = _taken_up(found, rules)
+        except (OSError, StateError, ValueError) as error:
+            log.error("evidence of %s: cannot be used, the trial begins anew: %s",
                       model.name, error)  # fmt: skip
             return None
-        if found is None or found.header.stable != model.stable:
-            return None
         began = found.header.began
-        if found.snapshot is None:
-            trial = Trial(rules, model.name, version, model.stable, began)
-        else:
-            trial = Trial.restore(rules, found.snapshot)
         course = Course(trial, rules, version, model.stable, began, recovered=True)
-        for line in found.lines:
-            trial.add(line)
-            course.dropped_in_all += line.dropped
         course.steps = changes(Step(it.at, round(it.share * 100, 2)) for it in found.lines)
         log.info("trial of %s %s: taken up again, with %d lines of evidence since %.0f",
                  model.name, version, len(found.lines), began)  # fmt: skip
@@ -234,7 +227,6 @@ class Trials:
         )
         for seen in course.observations:
             course.seen[seen.source] = course.seen.get(seen.source, 0) + 1
-        course.dropped_in_all += course.dropped
         course.observations, course.requests, course.newcomers = [], {}, []
         course.dropped = 0
         if self.writer is not None:
@@ -260,6 +252,21 @@ class Trials:
                 self._flush(name, course, now)
         if self.writer is not None:
             self.writer.close()
+
+
+def _taken_up(found: Recovered, rules: Guardrails) -> Trial:
+    """The trial as it was, by the guardrails that held then; what of ``rules`` is another one
+    since begins afresh.  ValueError when it is of another kind."""
+    header = found.header
+    if found.snapshot is None:
+        trial = Trial(header.guardrails, header.model, header.version, header.stable, header.began)
+    else:
+        trial = Trial.restore(header.guardrails, found.snapshot)
+    for line in found.lines:
+        trial.add(line)
+    if header.guardrails != rules:
+        trial = Trial.restore(rules, trial.snapshot())
+    return trial
 
 
 def observations(incident: Incident, slow: float | None) -> Iterator[Observation]:

@@ -60,7 +60,7 @@ def trial(held: Held, model: str) -> s.TrialStatus | None:
         alpha=rules.alpha,
         customers=_customers(course),
         observations=dict(course.seen),
-        dropped=course.dropped_in_all + course.dropped,
+        dropped=course.trial.dropped + course.dropped,
     )
 
 

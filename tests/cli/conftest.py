@@ -46,3 +46,20 @@ def run() -> Run:
         return CliRunner().invoke(app, [str(word) for word in words], prog_name="pointsman")
 
     return invoke
+
+
+GUARDED = """\
+    guardrails:
+      rules:
+        errors: {event: error}
+        approvals: {event: kpi, of: approved, direction: decrease, tolerance: 0.05}
+        spent: {event: kpi, of: spent, measure: mean, direction: decrease}
+        wrong: {event: label, of: default, segments: [age_band]}
+    segments: {age_band: {header: X-Age-Band, values: [young, old]}}
+"""
+
+
+@pytest.fixture
+def guarded(config: Path) -> Path:
+    config.write_text(config.read_text() + GUARDED)
+    return config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,6 @@ from xml.etree import ElementTree
 import msgspec
 import numpy as np
 import pytest
-from admin_world import Door, report
 from typer.testing import Result
 
 from proxy.judge import Trial
@@ -26,23 +24,6 @@ from proxy.store.evidence import EvidenceWriter, Head, Limits
 Run = Callable[..., Result]
 BEGAN = 1_790_000_000.0
 SCENARIO = Scenario(effect=4.0, steps=(Step(0.05, 1800.0),), customers=3000)
-GUARDED = """\
-    guardrails:
-      rules:
-        errors: {event: error}
-        approvals: {event: kpi, of: approved, direction: decrease, tolerance: 0.05}
-        spent: {event: kpi, of: spent, measure: mean, direction: decrease}
-        wrong: {event: label, of: default, segments: [age_band]}
-    segments: {age_band: {header: X-Age-Band, values: [young, old]}}
-"""
-
-
-@pytest.fixture
-def guarded(config: Path) -> Path:
-    config.write_text(config.read_text() + GUARDED)
-    return config
-
-
 # replay
 
 
@@ -125,6 +106,21 @@ def test_damaged_evidence_is_said(run: Run, tmp_path: Path) -> None:
         result = run("replay", folder)
         assert result.exit_code == 1, result.output
         assert said in result.stderr
+
+
+def test_guardrails_that_changed_on_the_way_change_in_the_replay(run: Run, tmp_path: Path) -> None:
+    folder, _ = record(tmp_path, file=20_000, gzip=False)
+    before = json.loads(run("replay", folder, "--json").stdout)["trials"][0]
+    for file in sorted(folder.iterdir())[2:]:
+        old, new = '"tolerance":0.0', '"tolerance":8.0'
+        header, lines = file.read_text().split("\n", 1)
+        assert old in header
+        changed = header.replace(old, new).replace('"margin":0.5', '"margin":9.0')
+        file.write_text(f"{changed}\n{lines}")
+    (trial,) = json.loads(run("replay", folder, "--json").stdout)["trials"]
+    assert before["reverted"] is not None
+    assert trial["lines"] == before["lines"]
+    assert "since the guardrail was changed" in trial["findings"][0]["message"]
 
 
 def test_two_canaries_in_one_folder_are_two_trials(run: Run, tmp_path: Path) -> None:
@@ -293,88 +289,3 @@ def test_a_plot_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     result = run("simulate", "--releases", "1", "--step", "5:1m", "--plot", path)
     assert result.exit_code == 1
     assert f"{path}: cannot be written: No such file or directory" in result.stderr
-
-
-# plan
-
-BY_HAND = ("--customers-per-hour", "2000", "--base-rate", "0.01", "--step", "5:6h")
-
-
-def test_a_plan_by_hand(run: Run, config: Path) -> None:
-    result = run("plan", "credit-risk", "-c", config, *BY_HAND)
-    assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("errors: statistics alone will not protect: a doubling")
-    assert "2,000 customers an hour" in result.stdout
-    row = next(line for line in result.stdout.splitlines() if line.strip().startswith("5 %"))
-    assert row.split()[2:5] == ["6h00m", "100", "1,900"]
-    assert "chance of a false revert: at most 5 %, simulated" in result.stdout
-
-
-def test_a_plan_as_json(run: Run, guarded: Path) -> None:
-    words = ("--base-rate", "approvals=0.3", "--customers", "50000", "--json")
-    found = json.loads(run("plan", "credit-risk", "-c", guarded, *BY_HAND, *words).stdout)
-    assert found["traffic"] == {"customers_per_hour": 2000.0, "customers": 50000.0}
-    rates = {it["guardrail"]: it["base_rate"] for it in found["guardrails"]}
-    assert rates == {"errors": 0.01, "approvals": 0.3, "wrong": 0.01}
-    said = "\n".join(found["warnings"])
-    assert "spent: not planned: a mean needs to know" in said
-    assert "wrong: each of age_band=young, age_band=old, age_band=other" in said
-
-
-def test_a_plan_of_a_desk_that_is_not_there(run: Run, config: Path) -> None:
-    result = run("plan", "credit-risk", "-c", config, "--admin", "127.0.0.1:1")
-    assert result.exit_code == 3
-    assert "no pointsman answers" in result.stderr
-
-
-async def at_desk(door: Door, run: Run, *words: str) -> Result:
-    config = str(door.config)
-    return await asyncio.to_thread(
-        run, "plan", "credit-risk", "-c", config, "--admin", door.url, *words, "--json"
-    )
-
-
-async def test_a_plan_from_the_running_desk(door: Door, run: Run) -> None:
-    refused = await at_desk(door, run)
-    assert refused.exit_code == 1
-    assert "there was no request in the last minute" in refused.stderr
-    door.desk.report(1, report())
-    result = await at_desk(door, run, "--step", "5:6h")
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    (errors,) = found["guardrails"]
-    assert found["traffic"]["customers_per_hour"] > 0
-    assert 0 < errors["base_rate"] < 1
-    assert any("is taken for another customer" in it or "began" in it for it in found["warnings"])
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
-        (["--customers-per-hour", "10", "--customers", "4"], 2, "10 customers per hour of 4"),
-        (["--base-rate", "x=0.1"], 2, "'x' is no guardrail with a rate"),
-        (["--bake", "soon"], 2, "'soon': allowed is a duration"),
-        (["--customers-per-hour", "0"], 2, "--customers-per-hour"),
-    ],
-)
-def test_a_plan_that_cannot_be(
-    run: Run, config: Path, words: list[str], code: int, said: str
-) -> None:
-    result = run("plan", "credit-risk", "-c", config, "--base-rate", "0.01", *words)
-    assert result.exit_code == code
-    assert said in " ".join(result.stderr.split())
-
-
-@pytest.mark.parametrize("command", [["plan", "nobody"], ["simulate", "-m", "nobody"]])
-def test_a_model_that_is_not_there(run: Run, config: Path, command: list[str]) -> None:
-    result = run(*command, "-c", config)
-    assert result.exit_code == 1
-    assert "there is no model 'nobody'; there are: credit-risk" in result.stderr
-
-
-def test_guardrails_without_a_rate(run: Run, config: Path) -> None:
-    config.write_text(config.read_text() + "    guardrails: off\n")
-    for words in (["plan", "credit-risk"], ["simulate", "-m", "credit-risk"]):
-        result = run(*words, "-c", config)
-        assert result.exit_code == 1
-        assert "credit-risk has no guardrail with a rate" in result.stderr

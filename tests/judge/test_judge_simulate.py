@@ -216,6 +216,14 @@ def test_healthy_canaries_stay_and_a_z_test_reverts_most():
     assert z.low > 0.5
 
 
+def test_counting_requests_breaks_the_promise_that_counting_customers_keeps():
+    rules = [HarmRule(), HarmRule(by_request=True)]
+    scenario = changed(SHORT, failures=5, activity="even")
+    ours, naive = run(scenario, rules, 300, np.random.default_rng(4))
+    assert ours.low < 0.05
+    assert naive.low > 0.2
+
+
 @pytest.mark.parametrize(
     ("base", "bad", "median"), [(0.01, 0.02, 940), (0.01, 0.05, 120), (0.05, 0.1, 210)]
 )

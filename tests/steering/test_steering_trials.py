@@ -254,6 +254,33 @@ async def test_a_restart_goes_on_with_the_same_numbers(kept: Scene) -> None:
     await kept.desk.close()
 
 
+async def test_a_rule_that_was_changed_meanwhile_begins_afresh(kept: Scene) -> None:
+    both = "{rules: {errors: {event: error}, slow: {event: slow, over: 1s}}}"
+    desk = kept.start(judged(both))
+    desk.report(0, told(*failing(1), *failing(20, "stable", outcome="ok", seconds=3.0)))
+    kept.ticks()
+    await kept.restart(judged("{rules: {errors: {event: error}, slow: {event: slow, over: 2s}}}"))
+    assert found(kept, "errors").numbers["canary_events"] == 1
+    assert found(kept, "slow").verdict is Verdict.NOT_YET
+    await kept.desk.close()
+
+
+async def test_evidence_that_cannot_be_used_begins_anew(kept: Scene) -> None:
+    desk = kept.start(judged())
+    desk.report(0, told(*failing(1)))
+    kept.ticks()
+    await desk.close()
+    assert kept.evidence is not None
+    (file,) = (kept.evidence / "m").glob("*.jsonl")
+    text = file.read_bytes()
+    start = text.index(b'"snapshot":"') + len(b'"snapshot":"')
+    end = text.index(b'"', start)
+    file.write_bytes(text[:start] + b"AAAA" + text[end:])
+    kept.start(judged())
+    assert found(kept, "errors").verdict is Verdict.NOT_YET
+    await kept.desk.close()
+
+
 async def test_a_trial_that_is_over_does_not_come_back(kept: Scene) -> None:
     desk = kept.start(judged())
     desk.report(0, told(*failing(2)))

@@ -185,7 +185,7 @@ def key(one: Label, other: Prediction) -> tuple[object, ...]:
 
 
 @given(steps=STEPS)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_order_gives_the_same_joins_each_once(
     url: str, steps: list[list[Prediction | Label]]
 ) -> None:
@@ -337,6 +337,13 @@ async def test_one_row_that_no_database_takes_is_lost_alone(url: str) -> None:
         await until(lambda: ledger.status().logged + ledger.status().lost == 20)
         assert (ledger.status().lost, ledger.status().error) == (1, "")
         assert (await ledger.counts()).predictions == {"m": {"2": 19}}
+
+
+async def test_what_is_no_prediction_is_lost_alone(url: str) -> None:
+    async with opened(url) as ledger:
+        ledger.offer([prediction(1), prediction(2, value=object()), prediction(3)])
+        await until(lambda: ledger.status().logged == 2)
+        assert (ledger.status().lost, ledger.status().error) == (1, "")
 
 
 async def test_a_closed_ledger_says_so(url: str) -> None:

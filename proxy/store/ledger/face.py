@@ -78,13 +78,13 @@ class Ledger:
 
         Returns the joins with labels that waited for them.  Raises StateError: none is written.
         """
-        batch = [rows.of_prediction(each) for each in predictions]
 
         def work(connection: Connection) -> Logged:
+            batch = [rows.of_prediction(each) for each in predictions]
             return Logged(writing.log(connection, batch))
 
         done = await self._write(work, durable=False)
-        self._writer.logged += len(batch)
+        self._writer.logged += len(predictions)
         return done.joined
 
     async def take(self, events: Sequence[Label | Kpi]) -> Taken:
@@ -94,10 +94,12 @@ class Ledger:
         many, or not such as can be kept): then nothing is taken, and the same events may be
         sent again.
         """
-        await asyncio.to_thread(_check, events)  # of many, that is a long time for the loop
         received = self._clock()
 
         def work(connection: Connection) -> Taken:
+            for number, each in enumerate(events):
+                if why := rows.unfit(each):
+                    raise OperationRefused(f"event {number}: {why}")
             return writing.take(connection, events, received, self._limits.joins)
 
         try:
@@ -225,12 +227,6 @@ class Ledger:
         assert self._loop is not None
         if self._hand is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._hand, joined, kpis)
-
-
-def _check(events: Sequence[Label | Kpi]) -> None:
-    for number, each in enumerate(events):
-        if why := rows.unfit(each):
-            raise OperationRefused(f"event {number}: {why}")
 
 
 def _chunk_of(

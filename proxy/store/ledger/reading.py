@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, func, select, tuple_
+from sqlalchemy import Connection, func, select, tuple_
 
 from proxy.feedback import Label
 from proxy.store.ledger import rows
 from proxy.store.ledger.nouns import Counts, Labelled
 from proxy.store.ledger.tables import FEEDBACK, JOINS, PREDICTIONS
-
-_IN_LIST: Final = 500
 
 
 class Range(NamedTuple):
@@ -54,7 +53,7 @@ def predictions(
     connection: Connection, where: Range, after: Position, limit: int
 ) -> tuple[list[Labelled], Position]:
     """The next chunk with its labels, and where to go on; an empty chunk is the end."""
-    found = connection.execute(_rows(where, after, limit, PREDICTIONS)).mappings().all()
+    found = rows.fetch(connection, _rows(where, after, limit, PREDICTIONS))
     if not found:
         return [], after
     labels = _labels(connection, [row["id"] for row in found])
@@ -67,10 +66,10 @@ def request_ids(
 ) -> tuple[list[str], Position]:
     """The next chunk of request ids, and where to go on; an empty chunk is the end."""
     columns = PREDICTIONS.c.request_id, PREDICTIONS.c.at, PREDICTIONS.c.id
-    found = connection.execute(_rows(where, after, limit, *columns)).all()
+    found = rows.fetch(connection, _rows(where, after, limit, *columns))
     if not found:
         return [], after
-    return [row.request_id for row in found], Position(found[-1].at, found[-1].id)
+    return [row["request_id"] for row in found], Position(found[-1]["at"], found[-1]["id"])
 
 
 def counts(connection: Connection) -> Counts:
@@ -98,21 +97,16 @@ def counts(connection: Connection) -> Counts:
 
 def _labels(connection: Connection, ids: Sequence[int]) -> dict[int, list[Label]]:
     """By prediction.  Two plain look-ups: a join's plan would depend on statistics."""
-    query = (
-        select(JOINS.c.prediction_id, JOINS.c.feedback_id)
-        .where(JOINS.c.prediction_id.in_(bindparam("keys", expanding=True)))
-        .order_by(JOINS.c.feedback_id)
-    )
-    met = [(row.prediction_id, row.feedback_id) for row in _looked_up(connection, query, ids)]
-    events = select(FEEDBACK).where(FEEDBACK.c.id.in_(bindparam("keys", expanding=True)))
-    keys = sorted({event for _, event in met})
-    labels = {row.id: rows.label_of(row._mapping) for row in _looked_up(connection, events, keys)}
+    met: list[dict[str, Any]] = []
+    for start in range(0, len(ids), rows.STEP):
+        some = rows.among(connection, JOINS.c.prediction_id, ids[start : start + rows.STEP])
+        met += rows.fetch(
+            connection, select(JOINS.c.prediction_id, JOINS.c.feedback_id).where(some)
+        )
+    met.sort(key=itemgetter("feedback_id"))
+    events = rows.by_id(connection, FEEDBACK, sorted({row["feedback_id"] for row in met}))
+    labels = {key: rows.label_of(row) for key, row in events.items()}
     found: dict[int, list[Label]] = {}
-    for prediction, event in met:
-        found.setdefault(prediction, []).append(labels[event])
+    for row in met:
+        found.setdefault(row["prediction_id"], []).append(labels[row["feedback_id"]])
     return found
-
-
-def _looked_up(connection: Connection, query: Any, keys: Sequence[int]) -> Iterator[Row[Any]]:
-    for start in range(0, len(keys), _IN_LIST):
-        yield from connection.execute(query, {"keys": list(keys[start : start + _IN_LIST])})

@@ -133,15 +133,24 @@ class Writer:
                 job = self._jobs.popleft() if self._jobs else None
             if job is not None:
                 self._do(job)
-            now = time.monotonic()
-            if closing or now >= self._retry_at:
-                self._flush(now, closing)
-                self._confirm(now, closing)
-                self._catch_up()
+            try:
+                self._chores(time.monotonic(), closing)
+            except Exception as error:  # a fault of this program's must not end the thread
+                log.exception("ledger: %d predictions are lost", len(self._batch))
+                self.lost += len(self._batch)
+                self._batch = []
+                self._failed(StateError(f"{self._database.where}: {error!r}"))
             if closing and not self._jobs:
                 break
         self.lost += self.pending
         self._database.close()
+
+    def _chores(self, now: float, closing: bool) -> None:
+        """What nobody waits for, when it is due."""
+        if closing or now >= self._retry_at:
+            self._flush(now, closing)
+            self._confirm(now, closing)
+            self._catch_up()
 
     def _patience(self, now: float) -> float | None:
         """Seconds until something is due: 0.0 at once, None when nothing is."""
@@ -194,9 +203,17 @@ class Writer:
             if not self._batch and (closing or due or len(self._waiting) >= self._limits.batch):
                 many = min(self._limits.batch, len(self._waiting))
                 taken = [self._waiting.popleft() for _ in range(many)]
-                self._batch = [rows.of_prediction(each) for each in taken]
+                self._batch = [row for each in taken if (row := self._row(each)) is not None]
                 self._since = now if self._waiting else None
         return bool(self._batch)
+
+    def _row(self, prediction: Prediction) -> rows.Row | None:
+        try:
+            return rows.of_prediction(prediction)
+        except (TypeError, ValueError) as error:  # not JSON: whoever made it has a fault
+            self.lost += 1
+            log.warning("ledger: a prediction cannot be written and is lost: %r", error)
+            return None
 
     def _log(self, batch: list[rows.Row]) -> list[Joined] | None:
         """One transaction; None when it has to be tried again.  A row that no database takes is

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+from sqlalchemy import Connection, delete, func, select, text, update
 
 from proxy.feedback import Kpi, Label
 from proxy.store.ledger import rows
@@ -20,7 +20,6 @@ from proxy.store.ledger.tables import FEEDBACK, JOINS, PREDICTIONS
 
 #: Rows in one statement.
 _CHUNK: Final = 5_000
-_IN_LIST: Final = 500
 
 #: The new rows first, then the index of the others: CROSS JOIN keeps SQLite to this order, and
 #: OFFSET 0 PostgreSQL, whatever either believes of the sizes of its tables.
@@ -55,7 +54,8 @@ def log(connection: Connection, batch: Sequence[rows.Row]) -> list[Joined]:
     before = _last(connection, PREDICTIONS)
     joins = _last(connection, JOINS)
     _insert(connection, "predictions", rows.PREDICTION, batch)
-    _join(connection, "predictions", "feedback", before)
+    if not _join(connection, "predictions", "feedback", before):
+        return []
     return joined(connection, JOINS.c.id > joins)
 
 
@@ -89,22 +89,20 @@ def take(
 
 
 def joined(connection: Connection, *where: Any, limit: int | None = None) -> list[Joined]:
-    """Joins with both their sides, in the order in which they came about."""
-    query = (
-        select(
-            JOINS.c.id.label("join_id"),
-            *(column.label(f"f_{column.name}") for column in FEEDBACK.c),
-            *(column.label(f"p_{column.name}") for column in PREDICTIONS.c),
-        )
-        .join(FEEDBACK, FEEDBACK.c.id == JOINS.c.feedback_id)
-        .join(PREDICTIONS, PREDICTIONS.c.id == JOINS.c.prediction_id)
-        .where(*where)
-        .order_by(JOINS.c.id)
-        .limit(limit)
-    )
+    """Joins with both their sides, in the order in which they came about.
+
+    Three plain look-ups: the plan of a join would depend on statistics.
+    """
+    query = select(JOINS).where(*where).order_by(JOINS.c.id).limit(limit)
+    met = rows.fetch(connection, query)
+    events = rows.by_id(connection, FEEDBACK, sorted({row["feedback_id"] for row in met}))
+    keys = sorted({row["prediction_id"] for row in met})
+    found = rows.by_id(connection, PREDICTIONS, keys)
+    labels = {key: rows.label_of(row) for key, row in events.items()}
+    predictions = {key: rows.prediction_of(row) for key, row in found.items()}
     return [
-        Joined(row["join_id"], rows.label_of(row, "f_"), rows.prediction_of(row, "p_"))
-        for row in connection.execute(query).mappings()
+        Joined(row["id"], labels[row["feedback_id"]], predictions[row["prediction_id"]])
+        for row in met
     ]
 
 
@@ -120,23 +118,15 @@ def undelivered(
         .order_by(FEEDBACK.c.id)
         .limit(limit)
     )
-    found = connection.execute(query).mappings()
-    return met, [(row["id"], rows.kpi_of(row)) for row in found]
+    return met, [(row["id"], rows.kpi_of(row)) for row in rows.fetch(connection, query)]
 
 
 def settle(connection: Connection, joins: Sequence[int], events: Sequence[str]) -> None:
     """Mark what the judge has confirmed."""
-    for table, column, keys in (
-        (JOINS, JOINS.c.id, list(joins)),
-        (FEEDBACK, FEEDBACK.c.event_id, list(events)),
-    ):
-        statement = (
-            update(table)
-            .where(column.in_(bindparam("keys", expanding=True)))
-            .values(delivered=True)
-        )
-        for start in range(0, len(keys), _IN_LIST):
-            connection.execute(statement, {"keys": keys[start : start + _IN_LIST]})
+    for column, keys in ((JOINS.c.id, list(joins)), (FEEDBACK.c.event_id, list(events))):
+        for start in range(0, len(keys), rows.STEP):
+            some = rows.among(connection, column, keys[start : start + rows.STEP])
+            connection.execute(update(column.table).where(some).values(delivered=True))
 
 
 def models(connection: Connection) -> list[str]:
@@ -182,9 +172,8 @@ def forget_feedback(connection: Connection, before: float, limit: int) -> int:
 
 
 def _remove(connection: Connection, column: Any, ids: Sequence[int]) -> None:
-    statement = delete(column.table).where(column.in_(bindparam("ids", expanding=True)))
-    for start in range(0, len(ids), _IN_LIST):
-        connection.execute(statement, {"ids": ids[start : start + _IN_LIST]})
+    if ids:
+        connection.execute(delete(column.table).where(rows.among(connection, column, ids)))
 
 
 def _join(connection: Connection, new: str, others: str, before: int) -> int:
