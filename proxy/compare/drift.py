@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from proxy.compare.scores import ScoreHistogram
+from proxy.compare.scores import ScoreHistogram, aligned
 from proxy.quality.profile import ColumnProfile
 
 GROUPS: Final = 10
@@ -84,10 +84,8 @@ def between(new: ScoreHistogram, reference: ScoreHistogram, groups: int = GROUPS
         )
     if not new.n or not reference.n:
         return Drift(new.n, reference.n)
-    level = max(new.level, reference.level)
-    first, second = new.counts(level), reference.counts(level)
-    keys = sorted(first.keys() | second.keys())
-    a, b = [first.get(key, 0) for key in keys], [second.get(key, 0) for key in keys]
+    rows = aligned(new, reference).rows
+    a, b = [row[1] for row in rows], [row[2] for row in rows]
     ends = _cuts(b, groups)
     ks, error = _ks(a, b)
     return _drift(

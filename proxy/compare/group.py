@@ -118,7 +118,7 @@ class Group:
         self.scores: tuple[ScoreHistogram, ScoreHistogram] | None = None
         self.shift: PairedDifference | None = None
         if options.of != "class":
-            bins = max(options.bins, LEAST_BINS) if options.of == "number" else options.bins
+            bins = max(options.bins, LEAST_BINS[options.of])
             self.scores = ScoreHistogram(options.of, bins), ScoreHistogram(options.of, bins)
             bound = 1.0 if options.of == "probability" else None
             self.shift = PairedDifference(bound and -bound, bound, options.alpha)

@@ -40,7 +40,7 @@ def rows_of(of):
 def test_merging_and_keeping(of, data):
     rows = data.draw(rows_of(of))
     cut = data.draw(st.integers(0, len(rows)))
-    options = GroupOptions(of=of, bins=200, labelled_bins=200)
+    options = GroupOptions(of=of, bins=760, labelled_bins=200)
     whole = fed(Group(options), rows)
     merged = fed(Group(options), rows[:cut])
     merged.merge(fed(Group(options), rows[cut:]))
