@@ -231,12 +231,20 @@ def _ks(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
     """The greatest distance of the two distributions at the bins' edges, and how much greater
     it may be inside of a bin: where all of one side's come before all of the other's."""
     n, m = math.fsum(a), math.fsum(b)
-    above = greatest = bound = 0.0
+    above = highest = lowest = bound = 0.0
     for x, y in zip(a, b, strict=True):
-        bound = max(bound, above + x / n, y / m - above)
-        above += x / n - y / m
-        greatest = max(greatest, abs(above))
-    return min(1.0, greatest), max(0.0, min(1.0, bound) - greatest)
+        up, down = x / n, y / m
+        if above + up > bound:
+            bound = above + up
+        if down - above > bound:
+            bound = down - above
+        above += up - down
+        if above > highest:
+            highest = above
+        elif above < lowest:
+            lowest = above
+    greatest = min(1.0, max(highest, -lowest))
+    return greatest, max(0.0, min(1.0, bound) - greatest)
 
 
 def _at_edges(histogram: ScoreHistogram, inner: Sequence[float]) -> list[float]:

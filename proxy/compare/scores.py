@@ -232,6 +232,8 @@ class ScoreHistogram:
         steps = 0 if level is None else level - self._level
         if steps < 0:
             raise ValueError(f"level {level}: must be at least {self._level}")
+        if not steps:
+            return dict(sorted(self._counts.items()))
         found: dict[int, int] = {}
         for key in sorted(self._counts):
             found[key >> steps] = found.get(key >> steps, 0) + self._counts[key]

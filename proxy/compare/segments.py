@@ -139,9 +139,10 @@ class SegmentTable:
         """What was counted of one segment, or of two; None when nothing was."""
         return self._groups.get(tuple(sorted(segments)))
 
-    def report(self) -> SegmentReport:
-        """Costs some ms a group: for a report or a tick of minutes, not for a pair."""
-        rows, small = self._rows()
+    def report(self, brief: bool = False) -> SegmentReport:
+        """Some 10 ms a group: for a report.  ``brief`` (group.Group.figures) costs 1 ms: for a
+        gate that looks every minute."""
+        rows, small = self._rows(brief)
         alpha = self.options.group.alpha
         shifts = _named([row.figures.shift for row in rows], alpha)
         regrets = _named([row.figures.regret for row in rows], alpha)
@@ -160,13 +161,13 @@ class SegmentTable:
             _note(small, self.options.least, self.untold),
         )
 
-    def _rows(self) -> tuple[list[SegmentRow], int]:
+    def _rows(self, brief: bool) -> tuple[list[SegmentRow], int]:
         """One for each group that is large enough, one for the small ones of each dimension or
         two; and how many those are."""
         rows, small = [], dict[Cell, list[Group]]()
         for cell, group in sorted(self._groups.items(), key=lambda it: (len(it[0]), it[0])):
             if group.pairs >= self.options.least:
-                rows.append(SegmentRow(cell, group.figures()))
+                rows.append(SegmentRow(cell, group.figures(brief)))
             else:
                 together = tuple(f"{_dimension(it)}={SMALL}" for it in cell)
                 small.setdefault(together, []).append(group)
@@ -174,7 +175,7 @@ class SegmentTable:
             whole = Group(self.options.group)
             for group in groups:
                 whole.merge(group)
-            rows.append(SegmentRow(together, whole.figures(), merged=len(groups)))
+            rows.append(SegmentRow(together, whole.figures(brief), merged=len(groups)))
         return rows, sum(map(len, small.values()))
 
     def snapshot(self) -> SegmentSnapshot:

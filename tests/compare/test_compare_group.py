@@ -104,6 +104,17 @@ def test_what_is_no_probability_is_in_no_difference():
     assert (found.regret.n, found.regret.refused, found.stable.refused) == (1, 2, 2)
 
 
+def test_numbers_that_are_no_floats_are_refused():
+    group = Group(GroupOptions("number"))
+    for huge in (10**400, math.inf, math.nan, 1e200):
+        group.add_pair(huge, 0.5)
+        group.add_label(0.5, 0.5, huge)
+        group.add_label(huge, 0.5, 0.5)
+    found = group.figures()
+    assert (found.pairs, found.shift.n, found.shift.refused) == (4, 0, 4)
+    assert (found.regret.n, found.regret.refused, found.stable.refused) == (0, 8, 8)
+
+
 def test_nothing_is_not_known():
     found = Group().figures()
     assert found.pairs == found.labelled == 0
