@@ -26,7 +26,7 @@ from proxy.compare.paired import (
     brier_difference,
     log_difference,
 )
-from proxy.compare.scores import BINS, ScoreHistogram, ScoreSnapshot
+from proxy.compare.scores import BINS, FINE, ScoreHistogram, ScoreSnapshot
 from proxy.measure.confidence import rate_interval
 
 Of = Literal["probability", "number", "class"]
@@ -46,11 +46,12 @@ Kept = LabelledSnapshot | NumbersSnapshot | ClassesSnapshot
 
 class GroupOptions(msgspec.Struct, frozen=True):
     """``of`` the predictions; everything that is no score and no number is a ``class``.
-    ``bins``: of all predictions (``FINE`` for a whole model); ``labelled_bins``: of those with
-    labels, where fewer do.  ``loss``: of the regret, None for the first of ``LOSSES``."""
+    ``bins``: of all predictions; ``labelled_bins``: of those with labels, where fewer do; both
+    as a whole model has them (segments.py takes fewer).  ``loss``: of the regret, None for the
+    first of ``LOSSES``."""
 
     of: Of = "probability"
-    bins: int = BINS
+    bins: int = FINE
     labelled_bins: int = BINS
     threshold: float = 0.5
     calibration_bins: int = CALIBRATION_BINS

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from typing import Final, NamedTuple
 
 import msgspec
@@ -23,7 +22,7 @@ from proxy.compare.axes import (
     probability_edge,
     probability_key,
 )
-from proxy.measure.exact import ExactSum
+from proxy.measure.exact import ExactSum, squared_deviations
 
 #: The most bins of a histogram: half to all of them are in use when there are more predictions.
 BINS: Final = 4_000
@@ -216,9 +215,7 @@ class ScoreHistogram:
         n = self.n
         if n < 2:
             return math.nan
-        total = sum(map(Fraction, self._total.parts), Fraction(0))
-        squares = sum(map(Fraction, self._squares.parts), Fraction(0))
-        return max(0.0, float((squares - total * total / n) / (n - 1)))
+        return squared_deviations(n, self._total, self._squares) / (n - 1)
 
     @property
     def level(self) -> int:

@@ -30,10 +30,11 @@ Cell = tuple[str, ...]  # one or two of ``dimension=value``, in the order of the
 
 
 class SegmentOptions(msgspec.Struct, frozen=True):
-    """``group``: of each segment, with coarse bins unless memory is plenty; ``pairs``: also
-    segments two by two."""
+    """``group``: of each segment, but with ``bins`` for all its histograms, for there are many.
+    ``pairs``: also segments two by two."""
 
-    group: GroupOptions = GroupOptions(bins=COARSE, labelled_bins=COARSE)
+    group: GroupOptions = GroupOptions()
+    bins: int = COARSE
     most: int = MOST
     least: int = LEAST
     pairs: bool = True
@@ -79,6 +80,9 @@ class SegmentTable:
 
     def __init__(self, options: SegmentOptions | None = None) -> None:
         self.options = options or SegmentOptions()
+        self._each = msgspec.structs.replace(
+            self.options.group, bins=self.options.bins, labelled_bins=self.options.bins
+        )
         self._groups: dict[Cell, Group] = {}
         self._cells: dict[tuple[str, ...], tuple[Cell, ...]] = {}
         self.untold = 0
@@ -115,7 +119,7 @@ class SegmentTable:
                 if len(self._groups) >= self.options.most:
                     self.untold += 1
                     continue
-                group = self._groups[cell] = Group(self.options.group)
+                group = self._groups[cell] = Group(self._each)
             yield group
 
     def merge(self, other: SegmentTable) -> None:
@@ -132,7 +136,7 @@ class SegmentTable:
                 if len(self._groups) >= self.options.most:
                     self.untold += theirs.pairs
                     continue
-                mine = self._groups[cell] = Group(self.options.group)
+                mine = self._groups[cell] = Group(self._each)
             mine.merge(theirs)
 
     def group(self, *segments: str) -> Group | None:
@@ -172,7 +176,7 @@ class SegmentTable:
                 together = tuple(f"{_dimension(it)}={SMALL}" for it in cell)
                 small.setdefault(together, []).append(group)
         for together, groups in small.items():
-            whole = Group(self.options.group)
+            whole = Group(self._each)
             for group in groups:
                 whole.merge(group)
             rows.append(SegmentRow(together, whole.figures(brief), merged=len(groups)))

@@ -156,7 +156,7 @@ def test_one_group_can_be_asked_for():
 
 
 def test_numbers_and_classes_have_segments_too():
-    numbers = SegmentTable(SegmentOptions(GroupOptions("number", bins=200), least=1))
+    numbers = SegmentTable(SegmentOptions(GroupOptions("number"), least=1))
     classes = SegmentTable(SegmentOptions(GroupOptions("class"), least=1))
     for k in range(300):
         numbers.add_pair(["a=1"], float(k), k + 5.0 + k % 3)
