@@ -13,6 +13,7 @@ import msgspec
 
 from proxy.compare.labelled import CalibrationBin, Decided, LabelledScores
 from proxy.compare.recalibration import recalibrate
+from proxy.compare.scores import aligned
 from proxy.measure.confidence import rate_interval
 
 _Z_95: Final = 1.959963984540054
@@ -122,14 +123,12 @@ def auc(labelled: LabelledScores) -> Area | None:
     are above (or below) all negatives it would be a point, so there it is Wilson's for as many
     trials as the rarer label has.
     """
-    ups, downs = labelled.positives.counts(), labelled.negatives.counts()
-    m, n = sum(ups.values()), sum(downs.values())
+    m, n = labelled.positives.n, labelled.negatives.n
     if not m or not n:
         return None
     total = squares_up = squares_down = tied = 0.0
     below_up = below_down = 0
-    for key in sorted(ups.keys() | downs.keys()):
-        up, down = ups.get(key, 0), downs.get(key, 0)
+    for _, up, down in aligned(labelled.positives, labelled.negatives).rows:
         place = (below_down + down / 2.0) / n  # of these positives among the negatives
         total += up * place
         squares_up += up * place * place
@@ -221,14 +220,12 @@ def lift(labelled: LabelledScores) -> Figure | None:
     by the delta method, the labels within and outside of the tenth being independent.  None
     under ten scores, or without a positive.
     """
-    ups, downs = labelled.positives.counts(), labelled.negatives.counts()
-    m, n = sum(ups.values()), sum(downs.values())
+    m, n = labelled.positives.n, labelled.negatives.n
     if not m or m + n < 10:
         return None
     room = (m + n) * _TOP
     found = 0.0
-    for key in sorted(ups.keys() | downs.keys(), reverse=True):
-        up, down = ups.get(key, 0), downs.get(key, 0)
+    for _, up, down in reversed(aligned(labelled.positives, labelled.negatives).rows):
         part = min(1.0, room / (up + down))
         found += up * part
         room -= (up + down) * part

@@ -12,7 +12,6 @@ Either is about the requests that came, not about customers who might come.
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import Final, Literal
 
 import msgspec
@@ -20,7 +19,7 @@ import msgspec
 from proxy.compare.axes import LARGEST
 from proxy.compare.labelled import brier_loss, log_loss
 from proxy.measure.confidence import BURN_IN, EmpiricalBernstein, Interval, mean_log_e, mean_radius
-from proxy.measure.exact import ExactSum
+from proxy.measure.exact import ExactSum, squared_deviations
 
 #: Of paired log losses: a sequence needs bounds, and the wider they are the slower it is.
 LOSS_CLIP: Final = 1e-3
@@ -153,9 +152,7 @@ class PairedDifference:
         n = self._n
         if n < 2:
             return math.nan
-        total = sum(map(Fraction, self._total.parts), Fraction(0))
-        squares = sum(map(Fraction, self._squares.parts), Fraction(0))
-        return max(0.0, float((squares - total * total / n) / (n - 1)))
+        return squared_deviations(n, self._total, self._squares) / (n - 1)
 
     def interval(self) -> Interval | None:
         """Where the mean of all expectations lies, at all looks together, at 1 - alpha.

@@ -40,7 +40,7 @@ def rows_of(of):
 def test_merging_and_keeping(of, data):
     rows = data.draw(rows_of(of))
     cut = data.draw(st.integers(0, len(rows)))
-    options = GroupOptions(of=of, bins=200, labelled_bins=200)
+    options = GroupOptions(of=of, bins=760, labelled_bins=200)
     whole = fed(Group(options), rows)
     merged = fed(Group(options), rows[:cut])
     merged.merge(fed(Group(options), rows[cut:]))
@@ -102,6 +102,17 @@ def test_what_is_no_probability_is_in_no_difference():
     found = group.figures()
     assert (found.pairs, found.shift.n, found.shift.refused) == (3, 1, 2)
     assert (found.regret.n, found.regret.refused, found.stable.refused) == (1, 2, 2)
+
+
+def test_numbers_that_are_no_floats_are_refused():
+    group = Group(GroupOptions("number"))
+    for huge in (10**400, math.inf, math.nan, 1e200):
+        group.add_pair(huge, 0.5)
+        group.add_label(0.5, 0.5, huge)
+        group.add_label(huge, 0.5, 0.5)
+    found = group.figures()
+    assert (found.pairs, found.shift.n, found.shift.refused) == (4, 0, 4)
+    assert (found.regret.n, found.regret.refused, found.stable.refused) == (0, 8, 8)
 
 
 def test_nothing_is_not_known():

@@ -87,6 +87,7 @@ def test_numbers_that_are_none():
     found = of_numbers([(1.0, 2.0), (math.nan, 1.0), (1.0, math.inf), (1e80, 0.0)]).figures()
     assert (found.n, found.refused, found.mae, found.r2) == (1, 3, None, None)
     assert of_numbers([]).figures() == NumberFigures(0)
+    assert of_numbers([(0.3, 0.1)] * 5).figures().r2 is None
     exact = of_numbers([(1.0, 1.0), (2.0, 2.0)]).figures()
     assert (exact.rmse.value, exact.rmse.high, exact.r2) == (0.0, 0.0, 1.0)
 

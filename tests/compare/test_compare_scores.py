@@ -43,11 +43,14 @@ def test_any_order_and_any_partition_is_the_same_bytes(scale, data):
     assert packed(merged) == packed(of(scale, numbers))
 
 
-def test_numbers_that_had_to_share_bins_merge_to_the_same_bytes():
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_had_to_share_bins_merges_to_the_same_bytes(scale):
     many = [math.sin(k) * 1.1 ** (k % 97) for k in range(4_000)]
-    whole = of("number", many, 760)
-    merged = of("number", many[:3_000][::-1], 760)
-    merged.merge(of("number", many[3_000:], 760))
+    if scale == "probability":
+        many = [1.0 / (1.0 + math.exp(-x / 100)) for x in many]
+    whole = of(scale, many, 760)
+    merged = of(scale, many[:3_000][::-1], 760)
+    merged.merge(of(scale, many[3_000:], 760))
     assert whole.level > 0
     assert packed(merged) == packed(whole)
     assert len(whole.counts()) <= 760
@@ -101,10 +104,11 @@ def test_nothing_is_no_number():
 
 
 def test_numbers_close_to_each_other_keep_their_own_bins():
-    """1,000 +- 1: bins of one percent would hold all of them together."""
+    """1,000 +- 1, 0.5 +- 0.001: bins of a percent would hold all of them together."""
     histogram = of("number", [1000 + k / 400 for k in range(-400, 401)])
-    assert len(histogram.counts()) > 400
+    assert len(histogram.counts()) == 801
     assert histogram.quantile(0.5) == pytest.approx(1000, abs=0.01)
+    assert len(of("probability", [0.5 + k / 400_000 for k in range(-400, 401)]).counts()) == 801
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -120,8 +124,8 @@ def test_a_quantile_is_right_but_for_its_bin(scale, data):
 
 
 def test_what_cannot_be():
-    with pytest.raises(ValueError, match=r"990 bins of a probability.*multiple of 20"):
-        ScoreHistogram("probability", 990)
+    with pytest.raises(ValueError, match="99 bins of a probability: must be at least 100"):
+        ScoreHistogram("probability", 99)
     with pytest.raises(ValueError, match="100 bins of a number: must be at least 760"):
         ScoreHistogram("number", 100)
     with pytest.raises(ValueError, match="to be merged"):

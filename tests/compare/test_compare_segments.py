@@ -129,6 +129,18 @@ def test_merging_and_keeping(rows, cut):
     assert msgspec.json.decode(msgspec.json.encode(two), type=SegmentReport) == two
 
 
+def test_a_brief_report_has_what_is_paired():
+    table = world(1_000, 1, ("age=young",), labels=True)
+    brief, whole = table.report(brief=True), table.report()
+    assert brief.worst_shift == whole.worst_shift
+    assert brief.worst_regret == whole.worst_regret
+    for short, full in zip(brief.rows, whole.rows, strict=True):
+        assert short.figures.shift == full.figures.shift
+        assert short.figures.regret == full.figures.regret
+        assert short.figures.shadow_mean == full.figures.shadow_mean
+        assert short.figures.stable is short.figures.drift is None
+
+
 def test_cells():
     assert cells_of(["b=1", "a=1", "a=1", ""]) == (("a=1",), ("b=1",), ("a=1", "b=1"))
     assert cells_of(["b=1", "a=1"], pairs=False) == (("a=1",), ("b=1",))
@@ -144,7 +156,7 @@ def test_one_group_can_be_asked_for():
 
 
 def test_numbers_and_classes_have_segments_too():
-    numbers = SegmentTable(SegmentOptions(GroupOptions("number", bins=200), least=1))
+    numbers = SegmentTable(SegmentOptions(GroupOptions("number"), least=1))
     classes = SegmentTable(SegmentOptions(GroupOptions("class"), least=1))
     for k in range(300):
         numbers.add_pair(["a=1"], float(k), k + 5.0 + k % 3)
