@@ -17,9 +17,9 @@ settings    what the operator wrote: schema, load, crosscheck, compile to a Plan
 store       what must survive: history and latches, evidence files, the ledger of predictions
 net         asyncio sockets: dial, pool, deadlines, scripted transports for tests
             GROUND (pure: no I/O, no clock, no chance, no logging)
-report      text and pictures from facts: charts
+report      text and pictures from facts: charts, the report of a comparison
 judge       evidence in, verdict out: breakers, sequential tests, promotion
-compare     pairs of stable and shadow answers, counted
+compare     pairs of stable and shadow answers, read, counted and summed up
 quality     whether inputs and outputs are what they should be: rules, profile, checks
 feedback    what the world said later: labels, KPI events, downstream signals
 payload     bodies to named columns and predictions, by protocol

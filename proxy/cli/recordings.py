@@ -44,6 +44,18 @@ class Recording:
         self.line, self.at = 0, 0
         self.waiting: dict[str, tuple[int, int]] = {}  # id -> where, line
 
+    def first(self) -> Recorded | None:
+        """The first line, looked at before all is read; None of an empty file."""
+        line = self.next()
+        found = self.parse(line[1]) if line else None
+        self.rewind()
+        return found
+
+    def rewind(self) -> None:
+        self.file.seek(0)
+        self.line, self.at = 0, 0
+        self.waiting.clear()
+
     def close(self) -> None:
         self.file.close()
 

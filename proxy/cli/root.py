@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from proxy import __version__
-from proxy.cli import feedback, offline, operate, plan, profiling, replay, simulate
+from proxy.cli import compare, feedback, offline, operate, plan, profiling, replay, simulate
 from proxy.errors import ConfigError, PointsmanError, Unreachable
 
 EXIT_REFUSED = 1
@@ -97,6 +97,7 @@ split.command("clear-revert")(operate.split_clear_revert)
 split.command("clear-hold")(operate.split_clear_hold)
 split.command("clear-shift")(operate.split_clear_shift)
 app.command("revert")(operate.revert)
+app.command("compare")(compare.compare)
 app.command("plan")(plan.plan)
 app.command("replay")(replay.replay)
 app.command("simulate")(simulate.simulate)

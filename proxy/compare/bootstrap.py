@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from proxy.compare.figures import Figure, auc, ece
 from proxy.compare.labelled import LabelledScores
+from proxy.compare.scores import aligned
 
 
 def auc_interval(labelled: LabelledScores, seed: int, draws: int = 1_000) -> Figure | None:
@@ -17,10 +18,8 @@ def auc_interval(labelled: LabelledScores, seed: int, draws: int = 1_000) -> Fig
     area = auc(labelled)
     if area is None:
         return None
-    ups, downs = labelled.positives.counts(), labelled.negatives.counts()
-    keys = sorted(ups.keys() | downs.keys())
-    up = numpy.array([ups.get(key, 0) for key in keys])
-    down = numpy.array([downs.get(key, 0) for key in keys])
+    rows = aligned(labelled.positives, labelled.negatives).rows
+    up, down = (numpy.array([row[at] for row in rows]) for at in (1, 2))
     chance = numpy.random.default_rng(seed)
     m, n = int(up.sum()), int(down.sum())
     found = []

@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from proxy.compare.scores import ScoreHistogram
+from proxy.compare.scores import ScoreHistogram, aligned
 from proxy.quality.profile import ColumnProfile
 
 GROUPS: Final = 10
@@ -84,10 +84,8 @@ def between(new: ScoreHistogram, reference: ScoreHistogram, groups: int = GROUPS
         )
     if not new.n or not reference.n:
         return Drift(new.n, reference.n)
-    level = max(new.level, reference.level)
-    first, second = new.counts(level), reference.counts(level)
-    keys = sorted(first.keys() | second.keys())
-    a, b = [first.get(key, 0) for key in keys], [second.get(key, 0) for key in keys]
+    rows = aligned(new, reference).rows
+    a, b = [row[1] for row in rows], [row[2] for row in rows]
     ends = _cuts(b, groups)
     ks, error = _ks(a, b)
     return _drift(
@@ -233,12 +231,20 @@ def _ks(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
     """The greatest distance of the two distributions at the bins' edges, and how much greater
     it may be inside of a bin: where all of one side's come before all of the other's."""
     n, m = math.fsum(a), math.fsum(b)
-    above = greatest = bound = 0.0
+    above = highest = lowest = bound = 0.0
     for x, y in zip(a, b, strict=True):
-        bound = max(bound, above + x / n, y / m - above)
-        above += x / n - y / m
-        greatest = max(greatest, abs(above))
-    return min(1.0, greatest), max(0.0, min(1.0, bound) - greatest)
+        up, down = x / n, y / m
+        if above + up > bound:
+            bound = above + up
+        if down - above > bound:
+            bound = down - above
+        above += up - down
+        if above > highest:
+            highest = above
+        elif above < lowest:
+            lowest = above
+    greatest = min(1.0, max(highest, -lowest))
+    return greatest, max(0.0, min(1.0, bound) - greatest)
 
 
 def _at_edges(histogram: ScoreHistogram, inner: Sequence[float]) -> list[float]:

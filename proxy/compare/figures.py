@@ -13,10 +13,12 @@ import msgspec
 
 from proxy.compare.labelled import CalibrationBin, Decided, LabelledScores
 from proxy.compare.recalibration import recalibrate
+from proxy.compare.scores import aligned
 from proxy.measure.confidence import rate_interval
 
 _Z_95: Final = 1.959963984540054
 _TOP: Final = 0.1  # the share of scores whose lift is told
+_LEAST_MEAN: Final = 1e-12  # of scores, for a ratio to it
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -96,7 +98,7 @@ def figures(labelled: LabelledScores) -> ScoreFigures:
         ece_chance=ece_chance(bins),
         slope=fitted and Figure(*fitted.slope),
         intercept=fitted and Figure(*fitted.intercept),
-        observed_to_expected=_scaled(base, 1.0 / mean) if base and mean > 0.0 else None,
+        observed_to_expected=_scaled(base, 1.0 / mean) if base and mean > _LEAST_MEAN else None,
         threshold=labelled.threshold,
         decided=decided,
         accuracy=_rate(decided.true_positives + decided.true_negatives, n),
@@ -121,14 +123,12 @@ def auc(labelled: LabelledScores) -> Area | None:
     are above (or below) all negatives it would be a point, so there it is Wilson's for as many
     trials as the rarer label has.
     """
-    ups, downs = labelled.positives.counts(), labelled.negatives.counts()
-    m, n = sum(ups.values()), sum(downs.values())
+    m, n = labelled.positives.n, labelled.negatives.n
     if not m or not n:
         return None
     total = squares_up = squares_down = tied = 0.0
     below_up = below_down = 0
-    for key in sorted(ups.keys() | downs.keys()):
-        up, down = ups.get(key, 0), downs.get(key, 0)
+    for _, up, down in aligned(labelled.positives, labelled.negatives).rows:
         place = (below_down + down / 2.0) / n  # of these positives among the negatives
         total += up * place
         squares_up += up * place * place
@@ -216,25 +216,36 @@ def f1(decided: Decided) -> Figure | None:
 def lift(labelled: LabelledScores) -> Figure | None:
     """How many times more often label 1 is in the top tenth of the scores than in all of them.
 
-    A bin that reaches over the tenth is divided evenly.  Wilson's interval of the rate in the
-    tenth, over the base rate as it is.  None under ten scores, or without a positive.
+    A bin that reaches over the tenth is divided evenly.  The interval is that of its logarithm
+    by the delta method, the labels within and outside of the tenth being independent.  None
+    under ten scores, or without a positive.
     """
-    ups, downs = labelled.positives.counts(), labelled.negatives.counts()
-    m, n = sum(ups.values()), sum(downs.values())
+    m, n = labelled.positives.n, labelled.negatives.n
     if not m or m + n < 10:
         return None
-    room = wanted = (m + n) * _TOP
+    room = (m + n) * _TOP
     found = 0.0
-    for key in sorted(ups.keys() | downs.keys(), reverse=True):
-        up, down = ups.get(key, 0), downs.get(key, 0)
+    for _, up, down in reversed(aligned(labelled.positives, labelled.negatives).rows):
         part = min(1.0, room / (up + down))
         found += up * part
         room -= (up + down) * part
         if room <= 0.0:
             break
-    low, high = rate_interval(min(found, wanted), wanted)
-    base = m / (m + n)
-    return Figure(found / wanted / base, low / base, high / base)
+    return _lift(found, (m + n) * _TOP, m, m + n)
+
+
+def _lift(found: float, top: float, positives: int, n: int) -> Figure:
+    """``found`` of the ``positives`` are in the ``top`` of n."""
+    value = found / positives / _TOP
+    if found <= 0.0:
+        high = rate_interval(0.0, top).high * n / positives
+        return Figure(0.0, 0.0, high)
+    inside = (found + 0.5) / (top + 1.0)  # so that a tenth of one label is not certain
+    outside = (positives - found + 0.5) / (n - top + 1.0)
+    square = (1.0 / found - 1.0 / positives) ** 2 * top * inside * (1.0 - inside)
+    square += (n - top) * outside * (1.0 - outside) / positives**2
+    factor = math.exp(_Z_95 * math.sqrt(max(0.0, square)))
+    return Figure(value, value / factor, value * factor)
 
 
 def _rate(events: int, n: int) -> Figure | None:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from proxy.compare import drift
-from proxy.compare.axes import LEAST_BINS
+from proxy.compare.axes import LARGEST, LEAST_BINS
 from proxy.compare.drift import Drift
 from proxy.compare.figures import Figure, ScoreFigures, figures
 from proxy.compare.labelled import CALIBRATION_BINS, LabelledScores, LabelledSnapshot
@@ -26,7 +26,7 @@ from proxy.compare.paired import (
     brier_difference,
     log_difference,
 )
-from proxy.compare.scores import BINS, ScoreHistogram, ScoreSnapshot
+from proxy.compare.scores import BINS, FINE, ScoreHistogram, ScoreSnapshot
 from proxy.measure.confidence import rate_interval
 
 Of = Literal["probability", "number", "class"]
@@ -46,10 +46,13 @@ Kept = LabelledSnapshot | NumbersSnapshot | ClassesSnapshot
 
 class GroupOptions(msgspec.Struct, frozen=True):
     """``of`` the predictions; everything that is no score and no number is a ``class``.
-    ``loss``: of the regret, None for the first of ``LOSSES``."""
+    ``bins``: of all predictions; ``labelled_bins``: of those with labels, where fewer do; both
+    as a whole model has them (segments.py takes fewer).  ``loss``: of the regret, None for the
+    first of ``LOSSES``."""
 
     of: Of = "probability"
-    bins: int = BINS
+    bins: int = FINE
+    labelled_bins: int = BINS
     threshold: float = 0.5
     calibration_bins: int = CALIBRATION_BINS
     loss: Loss | None = None
@@ -116,7 +119,7 @@ class Group:
         self.scores: tuple[ScoreHistogram, ScoreHistogram] | None = None
         self.shift: PairedDifference | None = None
         if options.of != "class":
-            bins = max(options.bins, LEAST_BINS) if options.of == "number" else options.bins
+            bins = max(options.bins, LEAST_BINS[options.of])
             self.scores = ScoreHistogram(options.of, bins), ScoreHistogram(options.of, bins)
             bound = 1.0 if options.of == "probability" else None
             self.shift = PairedDifference(bound and -bound, bound, options.alpha)
@@ -137,11 +140,11 @@ class Group:
             self._told += 1
             self._agreed += agree
 
-    def _on_scale(self, stable: float, shadow: float) -> bool:
-        """A difference of what is no probability is none; of NaN it is refused anyway."""
+    def _on_scale(self, *values: float) -> bool:
+        """Whether a difference of them says anything; NaN is on no scale."""
         if self.options.of == "number":
-            return True
-        return 0.0 <= stable <= 1.0 and 0.0 <= shadow <= 1.0
+            return all(-LARGEST < it < LARGEST for it in values)
+        return all(0.0 <= it <= 1.0 for it in values)
 
     def add_label(
         self, stable: float | str, shadow: float | str, label: float | str | bool
@@ -165,7 +168,7 @@ class Group:
         if isinstance(first, LabelledNumbers) and isinstance(second, LabelledNumbers):
             first.add(stable, label)
             second.add(shadow, label)
-            self.regret.add(self._number_regret(stable, shadow, float(label)))
+            self.regret.add(self._number_regret(stable, shadow, label))
             return
         if isinstance(first, LabelledScores) and isinstance(second, LabelledScores):
             if label not in (0, 1):
@@ -182,13 +185,17 @@ class Group:
         return difference(stable, shadow, positive)
 
     def _number_regret(self, stable: float, shadow: float, label: float) -> float:
+        if not self._on_scale(stable, shadow, label):
+            return math.nan
         old, new = abs(stable - label), abs(shadow - label)
         return new - old if self.options.lost == "absolute" else new * new - old * old
 
     def _fresh(self) -> Labelled:
         options = self.options
         if options.of == "probability":
-            return LabelledScores(options.threshold, options.bins, options.calibration_bins)
+            return LabelledScores(
+                options.threshold, options.labelled_bins, options.calibration_bins
+            )
         return LabelledNumbers() if options.of == "number" else LabelledClasses()
 
     def merge(self, other: Group) -> None:
@@ -210,11 +217,12 @@ class Group:
             for one, two in zip(self.labelled, other.labelled, strict=True):
                 one.merge(two)  # type: ignore[arg-type]  # the same options, so the same kind
 
-    def figures(self) -> GroupFigures:
+    def figures(self, brief: bool = False) -> GroupFigures:
+        """``brief``: only what is paired, and the means: some 10 times cheaper."""
         stable = shadow = apart = None
         if self.scores is not None and self.scores[0].n and self.scores[1].n:
             stable, shadow = (it.mean for it in self.scores)
-            apart = drift.between(self.scores[1], self.scores[0])
+            apart = None if brief else drift.between(self.scores[1], self.scores[0])
         agreement = None
         if self._told:
             interval = rate_interval(self._agreed, self._told)
@@ -230,8 +238,8 @@ class Group:
             shadow_mean=shadow,
             regret=self.regret.figures() if labelled else None,
             loss=self.options.lost if labelled else "",
-            stable=_figures(labelled[0]) if labelled else None,
-            shadow=_figures(labelled[1]) if labelled else None,
+            stable=_figures(labelled[0]) if labelled and not brief else None,
+            shadow=_figures(labelled[1]) if labelled and not brief else None,
         )
 
     def snapshot(self) -> GroupSnapshot:

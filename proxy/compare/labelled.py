@@ -73,8 +73,19 @@ class LabelledScores:
     Scores that are no probabilities are counted in ``refused``, and in nothing else.
     """
 
-    __slots__ = ("_above", "_bins", "_edges", "_log_losses", "_log_squares", "_pending",
-                 "_squared", "_sums", "negatives", "positives", "threshold")  # fmt: skip
+    __slots__ = (
+        "_above",
+        "_bins",
+        "_edges",
+        "_log_losses",
+        "_log_squares",
+        "_negatives",
+        "_pending",
+        "_positives",
+        "_squared",
+        "_sums",
+        "threshold",
+    )  # fmt: skip
 
     def __init__(
         self, threshold: float = 0.5, bins: int = BINS, calibration_bins: int = CALIBRATION_BINS
@@ -84,8 +95,8 @@ class LabelledScores:
         if not 0.0 <= threshold <= 1.0:
             raise ValueError(f"threshold {threshold}: must be from 0 to 1")
         self.threshold = threshold
-        self.positives = ScoreHistogram("probability", bins)
-        self.negatives = ScoreHistogram("probability", bins)
+        self._positives = ScoreHistogram("probability", bins)
+        self._negatives = ScoreHistogram("probability", bins)
         width = 1.0 / calibration_bins
         self._edges = [at * width for at in range(1, calibration_bins)]  # as numpy.linspace
         self._bins = [[0, 0] for _ in range(calibration_bins)]  # n, positives
@@ -106,7 +117,7 @@ class LabelledScores:
         log_losses, squared = [], []
         by_bin: dict[int, list[float]] = {}
         for score, positive in pending:
-            (self.positives if positive else self.negatives).add(score)
+            (self._positives if positive else self._negatives).add(score)
             if not 0.0 <= score <= 1.0:
                 continue
             self._above[positive] += score >= self.threshold
@@ -135,8 +146,8 @@ class LabelledScores:
             )
         self._settle()
         other._settle()
-        self.positives.merge(other.positives)
-        self.negatives.merge(other.negatives)
+        self._positives.merge(other._positives)
+        self._negatives.merge(other._negatives)
         for mine, theirs in zip(self._bins, other._bins, strict=True):
             mine[0] += theirs[0]
             mine[1] += theirs[1]
@@ -149,15 +160,26 @@ class LabelledScores:
         self._squared.add(other._squared.parts)
 
     @property
+    def positives(self) -> ScoreHistogram:
+        """The scores with label 1."""
+        self._settle()
+        return self._positives
+
+    @property
+    def negatives(self) -> ScoreHistogram:
+        self._settle()
+        return self._negatives
+
+    @property
     def n(self) -> int:
         self._settle()
-        return self.positives.n + self.negatives.n
+        return self._positives.n + self._negatives.n
 
     @property
     def refused(self) -> int:
         """NaN, infinity, and what lies outside of [0, 1]."""
         self._settle()
-        return sum(it.not_finite + it.outside for it in (self.positives, self.negatives))
+        return sum(it.not_finite + it.outside for it in (self._positives, self._negatives))
 
     @property
     def log_losses(self) -> tuple[float, float]:
@@ -169,7 +191,7 @@ class LabelledScores:
     def brier_losses(self) -> tuple[float, float]:
         """The sum of the squared errors, and of their squares."""
         self._settle()
-        hits, misses = self.positives, self.negatives
+        hits, misses = self._positives, self._negatives
         total = misses.squares + math.fsum((hits.n, -2.0 * hits.total, hits.squares))
         return max(0.0, total), self._squared.value
 
@@ -177,7 +199,7 @@ class LabelledScores:
     def decided(self) -> Decided:
         self._settle()
         below, above = self._above
-        return Decided(above, below, self.negatives.n - below, self.positives.n - above)
+        return Decided(above, below, self._negatives.n - below, self._positives.n - above)
 
     def calibration_bins(self) -> tuple[CalibrationBin, ...]:
         """All of them, also the empty ones, by rising score."""
@@ -193,8 +215,8 @@ class LabelledScores:
         self._settle()
         return LabelledSnapshot(
             self.threshold,
-            self.positives.snapshot(),
-            self.negatives.snapshot(),
+            self._positives.snapshot(),
+            self._negatives.snapshot(),
             (self._above[1], self._above[0]),
             [
                 (n, positives, total.parts)
@@ -207,8 +229,8 @@ class LabelledScores:
     @classmethod
     def restore(cls, kept: LabelledSnapshot) -> LabelledScores:
         labelled = cls(kept.threshold, kept.positives.bins, len(kept.bins))
-        labelled.positives = ScoreHistogram.restore(kept.positives)
-        labelled.negatives = ScoreHistogram.restore(kept.negatives)
+        labelled._positives = ScoreHistogram.restore(kept.positives)
+        labelled._negatives = ScoreHistogram.restore(kept.negatives)
         labelled._above = [kept.decided[1], kept.decided[0]]
         labelled._bins = [[n, positives] for n, positives, _ in kept.bins]
         labelled._sums = [ExactSum(parts) for _, _, parts in kept.bins]

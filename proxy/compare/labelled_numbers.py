@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import Final
 
 import msgspec
 
 from proxy.compare.figures import Figure
-from proxy.measure.exact import ExactSum
+from proxy.measure.exact import ExactSum, squared_deviations
 
 #: The fourth power of an error must stay a float.
 _LARGEST: Final = 1e70
@@ -105,11 +104,8 @@ class LabelledNumbers:
 
     def _r2(self) -> float | None:
         """1 - squared errors over squared distances from the mean truth; None when that is 0."""
-        squares, truth, of_truth = (
-            sum(map(Fraction, self._sums[at].parts), Fraction(0)) for at in (2, 4, 5)
-        )
-        around = of_truth - truth * truth / self._n
-        return float(1 - squares / around) if around > 0 else None
+        around = squared_deviations(self._n, self._sums[4], self._sums[5])
+        return 1.0 - self._sums[2].value / around if around > 0.0 else None
 
     def snapshot(self) -> NumbersSnapshot:
         self._settle()

@@ -12,7 +12,6 @@ from proxy.compare.fidelity import FidelityOptions
 from proxy.compare.group import GroupOptions, Loss, Of
 from proxy.compare.kinds import Kind
 from proxy.compare.reading import ReadOptions
-from proxy.compare.scores import COARSE
 from proxy.compare.segments import SegmentOptions
 from proxy.feedback import LabelRule
 
@@ -48,19 +47,18 @@ class Options(msgspec.Struct, frozen=True):
             return self.tolerances
         return msgspec.structs.replace(self.tolerances, threshold=self.decision.threshold)
 
-    def group(self, *, coarse: bool = False) -> GroupOptions:
+    def group(self) -> GroupOptions:
         threshold = self.decision.threshold
         known = threshold is not None and 0.0 <= threshold <= 1.0
-        made = GroupOptions(
+        return GroupOptions(
             of=_OF.get(self.kind, "class"),
             threshold=threshold if known and threshold is not None else 0.5,
             loss=self.loss,
             alpha=self.alpha,
         )
-        return msgspec.structs.replace(made, bins=COARSE) if coarse else made
 
     def segments(self) -> SegmentOptions:
-        return SegmentOptions(group=self.group(coarse=True), least=self.small)
+        return SegmentOptions(group=self.group(), least=self.small)
 
     def fingerprint(self) -> str:
         """The same for options that count alike: what was counted by others is not continued."""

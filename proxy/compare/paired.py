@@ -12,7 +12,6 @@ Either is about the requests that came, not about customers who might come.
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import Final, Literal
 
 import msgspec
@@ -20,13 +19,14 @@ import msgspec
 from proxy.compare.axes import LARGEST
 from proxy.compare.labelled import brier_loss, log_loss
 from proxy.measure.confidence import BURN_IN, EmpiricalBernstein, Interval, mean_log_e, mean_radius
-from proxy.measure.exact import ExactSum
+from proxy.measure.exact import ExactSum, squared_deviations
 
 #: Of paired log losses: a sequence needs bounds, and the wider they are the slower it is.
 LOSS_CLIP: Final = 1e-3
 LOG_LOSS_BOUND: Final = -math.log(LOSS_CLIP)
 
 _BATCH: Final = 128
+_UNBOUNDED: Final = math.nextafter(LARGEST, 0.0)
 
 Method = Literal["empirical-Bernstein", "asymptotic"]
 
@@ -36,7 +36,7 @@ class PairedFigures(msgspec.Struct, frozen=True):
 
     ``low`` and ``high`` hold at every look, at 1 - alpha; None where there are too few pairs.
     ``log_e`` is of an e-value against "no difference", from both sides: at least log(1/alpha) is
-    evidence at every look.
+    evidence at every look.  ``p`` is 1/e, at most 1: an always-valid p.
     """
 
     n: int
@@ -46,6 +46,7 @@ class PairedFigures(msgspec.Struct, frozen=True):
     low: float | None
     high: float | None
     log_e: float
+    p: float
     method: Method
     alpha: float
 
@@ -107,8 +108,8 @@ class PairedDifference:
         if not self._pending:
             return
         pending, self._pending = self._pending, []
-        lo = -LARGEST if self.lo is None else self.lo
-        hi = LARGEST if self.hi is None else self.hi
+        lo = -_UNBOUNDED if self.lo is None else self.lo
+        hi = _UNBOUNDED if self.hi is None else self.hi
         kept = [it for it in pending if lo <= it <= hi]
         self._refused += len(pending) - len(kept)
         self._n += len(kept)
@@ -151,9 +152,7 @@ class PairedDifference:
         n = self._n
         if n < 2:
             return math.nan
-        total = sum(map(Fraction, self._total.parts), Fraction(0))
-        squares = sum(map(Fraction, self._squares.parts), Fraction(0))
-        return max(0.0, float((squares - total * total / n) / (n - 1)))
+        return squared_deviations(n, self._total, self._squares) / (n - 1)
 
     def interval(self) -> Interval | None:
         """Where the mean of all expectations lies, at all looks together, at 1 - alpha.
@@ -183,7 +182,7 @@ class PairedDifference:
         return mean_log_e(apart / error, self._n, self._alpha, self._opt)
 
     def figures(self) -> PairedFigures:
-        interval = self.interval()
+        interval, log_e = self.interval(), self.log_e()
         return PairedFigures(
             n=self._n,
             refused=self._refused,
@@ -191,7 +190,8 @@ class PairedDifference:
             deviation=math.sqrt(self.variance) if self._n > 1 else None,
             low=interval.low if interval else None,
             high=interval.high if interval else None,
-            log_e=self.log_e(),
+            log_e=log_e,
+            p=min(1.0, math.exp(-log_e)) if log_e > 0.0 else 1.0,
             method="asymptotic" if self._sequence is None else "empirical-Bernstein",
             alpha=self._alpha,
         )

@@ -12,6 +12,7 @@ import math
 from typing import Final, NamedTuple
 
 from proxy.compare.labelled import LabelledScores
+from proxy.compare.scores import aligned
 
 #: Scores nearer to 0 and 1 are taken as this far away: one of them would move the fit alone.
 LOGIT_CLIP: Final = 1e-6
@@ -78,14 +79,13 @@ def _step(
 
 
 def _rows(labelled: LabelledScores) -> list[_Row]:
-    ups, downs = labelled.positives, labelled.negatives
-    first, second = ups.counts(), downs.counts()
+    histogram = labelled.positives
+    level, found = aligned(histogram, labelled.negatives)
     rows = []
-    for key in first.keys() | second.keys():
-        middle = min(1.0 - LOGIT_CLIP, max(LOGIT_CLIP, ups.middle(key)))
-        positives = first.get(key, 0)
-        rows.append((math.log(middle / (1.0 - middle)), positives, positives + second.get(key, 0)))
-    return sorted(rows)
+    for key, ups, downs in found:
+        middle = min(1.0 - LOGIT_CLIP, max(LOGIT_CLIP, histogram.middle(key, level)))
+        rows.append((math.log(middle / (1.0 - middle)), ups, ups + downs))
+    return rows
 
 
 def _at(rows: list[_Row], a: float, b: float) -> _Fit:

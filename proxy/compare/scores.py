@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from fractions import Fraction
-from typing import Final, Literal
+from typing import Final, NamedTuple
 
 import msgspec
 
-from proxy.compare.axes import LARGEST, LEAST_BINS, ProbabilityAxis, number_edge, number_key
-from proxy.measure.exact import ExactSum
+from proxy.compare.axes import (
+    LARGEST,
+    LEAST_BINS,
+    Scale,
+    number_edge,
+    number_key,
+    probability_edge,
+    probability_key,
+)
+from proxy.measure.exact import ExactSum, squared_deviations
 
-Scale = Literal["probability", "number"]
-
-#: Equal bins of probabilities, or the most bins of numbers.
-BINS: Final = 1_000
-#: For a whole model: AUC and KS within 1e-4 of the exact ones; some 2 MB when all are in use.
-FINE: Final = 20_000
-#: For one segment of many; numbers take ``LEAST_BINS`` at least.
-COARSE: Final = 200
+#: The most bins of a histogram: half to all of them are in use when there are more predictions.
+BINS: Final = 4_000
+#: For all predictions of a model: KS within 1e-4 of the exact one, at some 3 MB.
+FINE: Final = 30_000
+#: For one segment of many; numbers take 760 at least.
+COARSE: Final = 500
 
 _BATCH: Final = 128
 
@@ -47,16 +52,15 @@ class ScoreSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
 class ScoreHistogram:
     """``add`` predictions, ``merge`` histograms of the same scale and bins.
 
-    ``bins`` of a probability are equal ones on [0, 1], finer near both ends: a multiple of 20.
-    Of numbers they are the most that are kept, at least 760: while there are more, two and two
-    become one, so the bins are as fine as the numbers allow, and each number may be its own.
-    NaN and infinity (also 1e100 and more) are counted in ``not_finite``, probabilities outside
-    of [0, 1] in ``outside``; neither is in ``n``.
+    ``bins`` are the most that are kept, at least 100 of a probability and 760 of a number: while
+    more are in use, two and two become one.  So they are as fine as the predictions allow, and
+    up to ``bins`` different ones have a bin each.  NaN and infinity (also 1e100 and more) are
+    counted in ``not_finite``, probabilities outside of [0, 1] in ``outside``; neither is in ``n``.
     """
 
     __slots__ = (
-        "_axis",
         "_counts",
+        "_edge",
         "_key",
         "_least",
         "_level",
@@ -71,14 +75,13 @@ class ScoreHistogram:
     )  # fmt: skip
 
     def __init__(self, scale: Scale = "probability", bins: int = BINS) -> None:
-        least = 20 if scale == "probability" else LEAST_BINS
-        if bins < least or (scale == "probability" and bins % 20):
-            raise ValueError(f"{bins} bins of a {scale}: must be at least {least}"
-                             + (", and a multiple of 20" if least == 20 else ""))  # fmt: skip
+        if bins < LEAST_BINS[scale]:
+            raise ValueError(f"{bins} bins of a {scale}: must be at least {LEAST_BINS[scale]}")
         self.scale: Scale = scale
         self.bins = bins
-        self._axis = ProbabilityAxis(bins)
-        self._key: Callable[[float], int] = self._axis.key if scale == "probability" else number_key
+        probable = scale == "probability"
+        self._key: Callable[[float], int] = probability_key if probable else number_key
+        self._edge: Callable[[int, int], float] = probability_edge if probable else number_edge
         self._level = 0
         self._counts: dict[int, int] = {}
         self._pending: list[float] = []
@@ -146,9 +149,8 @@ class ScoreHistogram:
         return inside
 
     def _fit(self) -> None:
-        if self.scale == "number":
-            while len(self._counts) > self.bins:
-                self._coarsen(self._level + 1)
+        while len(self._counts) > self.bins:
+            self._coarsen(self._level + 1)
 
     def _coarsen(self, level: int) -> None:
         steps = level - self._level
@@ -213,43 +215,36 @@ class ScoreHistogram:
         n = self.n
         if n < 2:
             return math.nan
-        total = sum(map(Fraction, self._total.parts), Fraction(0))
-        squares = sum(map(Fraction, self._squares.parts), Fraction(0))
-        return max(0.0, float((squares - total * total / n) / (n - 1)))
+        return squared_deviations(n, self._total, self._squares) / (n - 1)
 
     @property
     def level(self) -> int:
-        """How often the bins of numbers were halved; a bin is 2**level / 2**20 of itself wide."""
+        """How often two bins became one; axes.py says how wide that makes them."""
         self._settle()
         return self._level
 
     def counts(self, level: int | None = None) -> dict[int, int]:
-        """Key -> count by rising key; for numbers at a coarser ``level`` if it is given."""
+        """Key -> count by rising key; at a coarser ``level`` if it is given."""
         self._settle()
         steps = 0 if level is None else level - self._level
         if steps < 0:
             raise ValueError(f"level {level}: must be at least {self._level}")
+        if not steps:
+            return dict(sorted(self._counts.items()))
         found: dict[int, int] = {}
         for key in sorted(self._counts):
             found[key >> steps] = found.get(key >> steps, 0) + self._counts[key]
         return found
 
-    def bounds(self, key: int) -> tuple[float, float]:
-        """The bin's lower edge, which is in it, and the upper one, which is not; 1 is alone."""
-        if self.scale == "number":
-            return number_edge(key, self._level), number_edge(key + 1, self._level)
-        if key >= self._axis.last:
-            return 1.0, 1.0
-        return self._axis.edge(key), self._axis.edge(key + 1)
-
-    def middle(self, key: int) -> float:
-        low, high = self.bounds(key)
-        return (low + high) / 2.0
+    def middle(self, key: int, level: int) -> float:
+        """Of the bin with this key at this level."""
+        return (self._edge(key, level) + self._edge(key + 1, level)) / 2.0
 
     def pieces(self) -> Iterator[tuple[float, float, int]]:
         """(lower edge, upper edge, count) of each bin that has any, by rising edge."""
+        level = self.level
         for key, n in self.counts().items():
-            yield (*self.bounds(key), n)
+            yield self._edge(key, level), self._edge(key + 1, level), n
 
     def quantile(self, q: float) -> float:
         """The q-quantile, linear within its bin; nan without predictions.
@@ -285,3 +280,18 @@ class ScoreHistogram:
         if kept.least is not None and kept.most is not None:
             histogram._least, histogram._most = kept.least, kept.most
         return histogram
+
+
+class Aligned(NamedTuple):
+    """Two histograms on the same bins: (key, count of one, count of the other) by rising key."""
+
+    level: int
+    rows: list[tuple[int, int, int]]
+
+
+def aligned(one: ScoreHistogram, other: ScoreHistogram) -> Aligned:
+    """At the coarser level of the two; they are of the same scale."""
+    level = max(one.level, other.level)
+    first, second = one.counts(level), other.counts(level)
+    keys = sorted(first.keys() | second.keys())
+    return Aligned(level, [(key, first.get(key, 0), second.get(key, 0)) for key in keys])

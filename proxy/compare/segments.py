@@ -30,9 +30,11 @@ Cell = tuple[str, ...]  # one or two of ``dimension=value``, in the order of the
 
 
 class SegmentOptions(msgspec.Struct, frozen=True):
-    """``group.bins`` is of each group's histograms; ``pairs``: also segments two by two."""
+    """``group``: of each segment, but with ``bins`` for all its histograms, for there are many.
+    ``pairs``: also segments two by two."""
 
-    group: GroupOptions = GroupOptions(bins=COARSE)
+    group: GroupOptions = GroupOptions()
+    bins: int = COARSE
     most: int = MOST
     least: int = LEAST
     pairs: bool = True
@@ -78,6 +80,9 @@ class SegmentTable:
 
     def __init__(self, options: SegmentOptions | None = None) -> None:
         self.options = options or SegmentOptions()
+        self._each = msgspec.structs.replace(
+            self.options.group, bins=self.options.bins, labelled_bins=self.options.bins
+        )
         self._groups: dict[Cell, Group] = {}
         self._cells: dict[tuple[str, ...], tuple[Cell, ...]] = {}
         self.untold = 0
@@ -114,7 +119,7 @@ class SegmentTable:
                 if len(self._groups) >= self.options.most:
                     self.untold += 1
                     continue
-                group = self._groups[cell] = Group(self.options.group)
+                group = self._groups[cell] = Group(self._each)
             yield group
 
     def merge(self, other: SegmentTable) -> None:
@@ -131,16 +136,17 @@ class SegmentTable:
                 if len(self._groups) >= self.options.most:
                     self.untold += theirs.pairs
                     continue
-                mine = self._groups[cell] = Group(self.options.group)
+                mine = self._groups[cell] = Group(self._each)
             mine.merge(theirs)
 
     def group(self, *segments: str) -> Group | None:
         """What was counted of one segment, or of two; None when nothing was."""
         return self._groups.get(tuple(sorted(segments)))
 
-    def report(self) -> SegmentReport:
-        """Costs some ms a group: for a report or a tick of minutes, not for a pair."""
-        rows, small = self._rows()
+    def report(self, brief: bool = False) -> SegmentReport:
+        """Some 10 ms a group: for a report.  ``brief`` (group.Group.figures) costs 1 ms: for a
+        gate that looks every minute."""
+        rows, small = self._rows(brief)
         alpha = self.options.group.alpha
         shifts = _named([row.figures.shift for row in rows], alpha)
         regrets = _named([row.figures.regret for row in rows], alpha)
@@ -159,21 +165,21 @@ class SegmentTable:
             _note(small, self.options.least, self.untold),
         )
 
-    def _rows(self) -> tuple[list[SegmentRow], int]:
+    def _rows(self, brief: bool) -> tuple[list[SegmentRow], int]:
         """One for each group that is large enough, one for the small ones of each dimension or
         two; and how many those are."""
         rows, small = [], dict[Cell, list[Group]]()
         for cell, group in sorted(self._groups.items(), key=lambda it: (len(it[0]), it[0])):
             if group.pairs >= self.options.least:
-                rows.append(SegmentRow(cell, group.figures()))
+                rows.append(SegmentRow(cell, group.figures(brief)))
             else:
                 together = tuple(f"{_dimension(it)}={SMALL}" for it in cell)
                 small.setdefault(together, []).append(group)
         for together, groups in small.items():
-            whole = Group(self.options.group)
+            whole = Group(self._each)
             for group in groups:
                 whole.merge(group)
-            rows.append(SegmentRow(together, whole.figures(), merged=len(groups)))
+            rows.append(SegmentRow(together, whole.figures(brief), merged=len(groups)))
         return rows, sum(map(len, small.values()))
 
     def snapshot(self) -> SegmentSnapshot:

@@ -21,8 +21,9 @@ _BINS: Final = 40
 _MOST_STEPS: Final = 200
 
 
-def summary(comparison: Comparison, now: float) -> Summary:
-    """All figures at ``now``, in seconds since the epoch."""
+def summary(comparison: Comparison, now: float, *, brief: bool = False) -> Summary:
+    """All figures at ``now``, in seconds since the epoch; with ``brief`` not those that
+    no gate asks for: the distribution, and by segment drift and either version's own figures."""
     counts, options = comparison.counts, comparison.options
     everyone = comparison.everyone
     classes = _classes(counts.stable_classes, counts.shadow_classes)
@@ -40,7 +41,7 @@ def summary(comparison: Comparison, now: float) -> Summary:
         noise=counts.noise.summary(counts.shadow.agreement),
         fidelity=fidelity.judge(counts.fidelity, options.fidelity),
         everyone=everyone.figures(),
-        segments=comparison.segments.report(),
+        segments=comparison.segments.report(brief),
         statuses=counts.series.summary(comparison.model, comparison.version),
         stable_latency=_latency(counts.stable_seconds),
         shadow_latency=_latency(counts.shadow_seconds),
@@ -56,7 +57,7 @@ def summary(comparison: Comparison, now: float) -> Summary:
         timeline=counts.timeline.moments(),
         distances=_steps(counts.shadow.distances),
         noise_distances=_steps(counts.noise.distances),
-        distribution=_distribution(everyone),
+        distribution=() if brief else _distribution(everyone),
         class_drift=drift.of_classes(counts.shadow_classes, counts.stable_classes)
         if classes
         else None,
@@ -137,9 +138,9 @@ def _range(stable: ScoreHistogram, shadow: ScoreHistogram) -> tuple[float, float
 
 def _shares(histogram: ScoreHistogram, low: float, width: float) -> list[float]:
     """A bin of theirs that lies in several of ours is divided evenly; what is outside is left."""
-    shares = [0.0] * _BINS
+    shares, total = [0.0] * _BINS, histogram.n
     for a, b, n in histogram.pieces():
-        part = n / histogram.n
+        part = n / total
         first = math.floor((a - low) / width + 1e-9)
         last = math.floor((b - low) / width - 1e-9) if b > a else first
         for k in range(max(0, first), min(_BINS - 1, max(first, last)) + 1):

@@ -11,7 +11,8 @@ from proxy.compare.summary import Summary
 from proxy.measure.confidence import BURN_IN, Interval, mean_radius
 from proxy.terms import Finding, Verdict
 
-_LOSS: Final = {
+#: How a loss is called in sentences.
+LOSS_WORDS: Final = {
     "brier": "Brier score",
     "log": "log loss",
     "zero_one": "error rate",
@@ -102,13 +103,14 @@ def _inferior(
     if found is None or found.mean is None or found.low is None or found.high is None:
         return Finding(check, Verdict.NOT_YET, f"too few labels of {who}", numbers, "none")
     if loss != score:
-        message = f"asked is the {_LOSS.get(score, score)}; compared is the {_LOSS.get(loss, loss)}"
+        asked, found_loss = (LOSS_WORDS.get(it, it) for it in (score, loss))
+        message = f"asked is the {asked}; compared is the {found_loss}"
         return Finding(check, Verdict.INCONCLUSIVE, message, numbers, "none")
     low, high = _at_alpha(found, bound)
     numbers |= {"mean": found.mean, "low": low, "high": high}
     message = (
-        f"the {_LOSS[score]} of {who} is {found.mean:+.5f} above stable's ({low:+.5f} to "
-        f"{high:+.5f}) on {found.n} labels; allowed is {margin:g} more"
+        f"the shadow's {LOSS_WORDS[score]} minus stable's, of {who}, is {found.mean:+.5f} "
+        f"({low:+.5f} to {high:+.5f}) on {found.n} labels; allowed is {margin:g}"
     )
     return Finding(check, settled(low, high, -math.inf, margin), message, numbers, "none")
 

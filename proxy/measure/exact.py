@@ -10,8 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from fractions import Fraction
+from typing import Final
 
 _NOTHING: tuple[float, ...] = ()
+
+#: A square is rounded by half of this part of it at most.
+_ROUNDING: Final = 2.0**-52
 
 
 def expansion(numbers: Iterable[float]) -> tuple[float, ...]:
@@ -43,3 +48,17 @@ class ExactSum:
     def value(self) -> float:
         """The float nearest to the sum."""
         return self.parts[0] if self.parts else 0.0
+
+    @property
+    def exactly(self) -> Fraction:
+        return sum(map(Fraction, self.parts), Fraction(0))
+
+
+def squared_deviations(n: int, total: ExactSum, squares: ExactSum) -> float:
+    """The sum of (x - mean)**2 over ``n`` > 0 numbers, from their sum and that of their squares.
+
+    Exact but for the rounding of each square; 0 where that leaves nothing to be known.
+    """
+    exact = total.exactly
+    found = float(squares.exactly - exact * exact / n)
+    return found if found > _ROUNDING * squares.value else 0.0

@@ -286,7 +286,9 @@ def _segments(summary: Summary) -> Iterator[Block]:
     left = len(rows) - len(shown)
     said = [summary.segments.note] if summary.segments.note else []
     if left > 0:
-        said.append(f"{several(left, 'pair')} of segments that differ in nothing are left out.")
+        said.append(
+            f"Left out: {several(left, 'row')} of two segments whose intervals hold nought."
+        )
     columns = ("segment", "rows", "agree", "shift", "labels", "regret")
     yield Words("The worst slices first, by how far their interval lies from nought.")
     yield Table(columns, table, frozenset((1, 2, 3, 4, 5)), note=" ".join(said))

@@ -8,6 +8,7 @@ from proxy.compare.figures import ScoreFigures
 from proxy.compare.labelled_classes import ClassFigures
 from proxy.compare.labelled_numbers import NumberFigures
 from proxy.compare.summary import Summary
+from proxy.judge.gating import LOSS_WORDS
 from proxy.report import pictures
 from proxy.report.document import Block, Table, Words
 from proxy.report.numbers import NOTHING, between, figure, number, paired, percent, rate, signed
@@ -49,8 +50,9 @@ def labels(summary: Summary) -> Iterator[Block]:
         elif regret.high is not None and regret.high < 0:
             word = "the shadow is better"
         yield Words(
-            f"On the same {summary.everyone.labelled:,} labelled requests the shadow's "
-            f"{summary.everyone.loss} loss is {paired(regret, 5)} above stable's: {word}."
+            f"On the same {summary.everyone.labelled:,} labelled rows the shadow's "
+            f"{LOSS_WORDS.get(summary.everyone.loss, 'loss')} minus stable's is "
+            f"{paired(regret, 5)}: {word}."
         )
     if isinstance(stable, ScoreFigures) and isinstance(shadow, ScoreFigures):
         yield _scores(stable, shadow)

@@ -10,6 +10,7 @@ from proxy.compare.labelled import CalibrationBin
 from proxy.compare.paired import PairedFigures
 from proxy.compare.segments import SegmentRow
 from proxy.compare.summary import Step, Summary
+from proxy.judge.gating import LOSS_WORDS
 from proxy.report.chart import Axis, Bound, Chart, Line, draw
 from proxy.report.document import Picture, Table
 from proxy.report.forest import Estimate, Forest, draw_forest
@@ -142,7 +143,7 @@ def by_segment(summary: Summary, *, regret: bool) -> Picture | None:
     shown = rows[:_MOST_ROWS]
     title = "Regret by segment" if regret else "Shift by segment"
     label = (
-        f"{summary.everyone.loss} loss, shadow minus stable"
+        f"{LOSS_WORDS.get(summary.everyone.loss, 'loss')}, shadow minus stable"
         if regret
         else "prediction, shadow minus stable"
     )

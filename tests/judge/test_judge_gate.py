@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.compare import Comparison, DecisionRule, Options, Tolerances
+from proxy.compare.agreement import Agreement
 from proxy.feedback import Label, Prediction
 from proxy.judge.gate import Criteria, Inferior, gate
-from proxy.judge.gating import settled
+from proxy.judge.gating import Bound, settled
 from proxy.terms import Half, Outcome, Pair, Verdict
 
 AGES = ("young", "middle", "senior")
@@ -192,3 +193,25 @@ def test_a_pass_is_only_where_every_criterion_passes(summary, criteria):
 )
 def test_an_interval_settles_it_or_not(low, high, expected):
     assert settled(low, high, -2, 2) is expected
+
+
+def test_at_the_edge_a_gate_that_is_asked_often_is_seldom_wrong():
+    """Exactly as good as is needed: neither a pass nor a fail is right, whenever it is asked."""
+    chance, wrong, bound = random.Random(2), 0, Bound(0.05, 1000)
+    for _ in range(120):
+        found = Agreement()
+        for k in range(1, 2001):
+            found.add(1, int(chance.random() < 0.95))
+            if k % 50 == 0:
+                low, high = bound.around(found.rate, found.error, found.pairs)
+                if settled(low, high, 0.95, 1.0) is not Verdict.INCONCLUSIVE:
+                    wrong += 1
+                    break
+    assert wrong <= 12  # of 120; 6 at most are expected
+
+
+def test_another_loss_than_the_one_compared_is_no_pass():
+    made = world(same, 500, labels=True)
+    word, checks = verdicts(made, inferior=Inferior("log", 1.0), shift=None)
+    assert word == "inconclusive"
+    assert checks["inferior"] is Verdict.INCONCLUSIVE
