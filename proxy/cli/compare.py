@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli.options import Json, print_json
+from proxy.cli.options import DEFAULT_CONFIG, Admin, Config, Json, client, print_json
 from proxy.errors import OperationRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from proxy.compare import Comparison, Options, Summary
     from proxy.judge.gate import Criteria, Gate
 
@@ -45,11 +47,11 @@ def compare(
     model: Annotated[
         str,
         typer.Argument(
-            help="The model's name; in the report, where answers are recorded ones.",
+            help="The model's name; left out, with recorded answers only, it is model.",
             metavar="MODEL",
             show_default=False,
         ),
-    ] = "model",
+    ] = "",
     offline: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
@@ -63,7 +65,7 @@ def compare(
         str,
         typer.Option(
             "--shadow",
-            help="The shadow's version; the name of its file when left out.",
+            help="The shadow's version; left out, the only one, or the name of its file.",
             metavar="VERSION",
             show_default=False,
         ),
@@ -167,39 +169,83 @@ def compare(
         ),
     ] = None,
     as_json: Json = False,
+    config: Config = DEFAULT_CONFIG,
+    admin: Admin = None,
 ) -> None:  # fmt: skip
     """Compare two versions on the same requests: is the new one better, where, and how surely.
 
-    Reads recorded answers, one JSON object a line: request_id, and one of prediction,
-    predictions (rows), answer (JSON), body (text), body_base64 or error; besides status, seconds,
+    Of a running pointsman, shows what it has found of the shadows of MODEL until now; the config
+    says how they are compared, and what the gate asks.
+
+    With --offline, reads recorded answers instead: one JSON object a line,
+    with request_id and one of prediction, predictions (rows), answer (JSON), body (text), body_base64 or error; besides status, seconds,
     segments, customer, at, content_type, content_encoding where they are known. Lines are
     joined by request_id, in any order. Without --gate the criteria are 100 pairs, 95 %
     agreement, and at most 5 % of errors and of broken answers.
 
     \b
     Exit codes: 0 the shadow passes; 1 it fails, it is inconclusive, or a file cannot be read;
-    2 wrong usage.
+    2 wrong usage; 3 no pointsman answers.
 
     \b
     Examples:
+      pointsman compare credit-risk
+      pointsman compare credit-risk --shadow 3 --html credit-risk-3.html
       pointsman compare --offline stable.jsonl shadow.jsonl
       pointsman compare credit-risk --offline a.jsonl b.jsonl --labels truth.csv --html out.html
       pointsman compare --offline a.jsonl b.jsonl --kind document --ignore /id --markdown out.md
     """
-    if offline is None:
-        raise typer.BadParameter(
-            "give --offline STABLE SHADOW: two files of recorded answers", param_hint="--offline"
-        )
-    from proxy.cli.comparing import Asked, compared, criteria
-
     for path in (html, markdown):
         if path is not None and not path.absolute().parent.is_dir():
             raise OperationRefused(f"{path}: cannot be written: there is no such folder")
+    if offline is None:
+        given = {"--kind": kind != "probability", "--protocol": protocol != "",
+                 "--output": output is not None, "--index": index is not None,
+                 "--tolerance": tolerance is not None, "--relative": relative != 0.0,
+                 "--threshold": threshold is not None, "--ignore": bool(ignore),
+                 "--noise": noise is not None, "--labels": labels is not None,
+                 "--gate": gate is not None, "--show-values": values}  # fmt: skip
+        _online(model, shadow, given, (admin, config), html, markdown, as_json=as_json)
+        return
+    from proxy.cli.comparing import Asked, compared, criteria
+
     wanted = criteria(gate)
-    asked = Asked(model, *offline, shadow or offline[1].stem, protocol, noise, labels)
+    asked = Asked(model or "model", *offline, shadow or offline[1].stem, protocol, noise, labels)
     options = _options(kind, output, index, tolerance, relative, threshold, ignore, values)
     made = compared(asked, options)
     _told(made, wanted, html, markdown, as_json=as_json)
+
+
+def _online(
+    model: str,
+    shadow: str,
+    given: Mapping[str, bool],
+    where: tuple[str | None, Path],
+    html: Path | None,
+    markdown: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """What a running pointsman says.  ``given`` are the options that its config has instead."""
+    if not model:
+        raise typer.BadParameter("name a model, or give --offline STABLE SHADOW")
+    for name, is_given in given.items():
+        if is_given:
+            raise typer.BadParameter(
+                "is for --offline; a running pointsman has it in its config", param_hint=name
+            )
+    from proxy.cli.compared import comparisons
+
+    found = comparisons(client(*where), model, shadow)
+    if len(found) > 1 and (html or markdown or as_json):
+        names = ", ".join(it.view.version for it in found)
+        raise typer.BadParameter(f"choose one of {names}", param_hint="--shadow")
+    for it in found:
+        if not as_json:
+            typer.echo(it.running())
+        _tell(it.summary, it.gate, html, markdown, as_json=as_json, beside=it.beside())
+    if any(it.gate.verdict != "pass" for it in found):
+        raise typer.Exit(_DIFFERENT)
 
 
 def _options(
@@ -230,24 +276,38 @@ def _told(
     *,
     as_json: bool,
 ) -> None:
-    from proxy.cli.shared import write_plot
     from proxy.judge.gate import gate
+
+    summary = made.summary(time.time())
+    verdict = gate(wanted, summary)
+    _tell(summary, verdict, html, markdown, as_json=as_json)
+    if verdict.verdict != "pass":
+        raise typer.Exit(_DIFFERENT)
+
+
+def _tell(
+    summary: Summary,
+    verdict: Gate,
+    html: Path | None,
+    markdown: Path | None,
+    *,
+    as_json: bool,
+    beside: Mapping[str, Any] | None = None,
+) -> None:
+    """``beside``: what a running pointsman knows besides, for JSON."""
+    from proxy.cli.shared import write_plot
     from proxy.report.comparison import document
     from proxy.report.html import html as to_html
     from proxy.report.markdown import markdown as to_markdown
 
-    summary = made.summary(time.time())
-    verdict = gate(wanted, summary)
     if html is not None:
         write_plot(html, to_html(document(summary, verdict)))
     if markdown is not None:
         write_plot(markdown, to_markdown(document(summary, verdict)))
     if as_json:
-        print_json(_json(summary, verdict))
+        print_json({**(beside or {}), **_json(summary, verdict)})
     else:
         _show(summary, verdict, [it for it in (html, markdown) if it is not None])
-    if verdict.verdict != "pass":
-        raise typer.Exit(_DIFFERENT)
 
 
 def _json(summary: Summary, verdict: Gate) -> Any:

@@ -192,6 +192,32 @@ def status_of(admin: int, version: str) -> dict[str, Any] | None:
     return found
 
 
+def told(admin: int, *words: str) -> subprocess.CompletedProcess[str]:
+    where = ["--admin", f"127.0.0.1:{admin}"]
+    return subprocess.run(
+        [*COMMAND, "compare", *words, *where], capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+
+
+def test_the_command_tells_the_same(house: House, one: Running) -> None:
+    admin = one.ready()[1]
+    report = house.path.parent / "same.html"
+    same = told(admin, "m", "--shadow", "same", "--html", str(report))
+    assert (same.returncode, same.stderr) == (0, "")
+    assert "m same beside stable since" in same.stdout
+    assert "PASS: m same passes all" in same.stdout
+    assert "m same passes all" in report.read_text()
+    every = told(admin, "m")
+    assert every.returncode == 1
+    assert "FAIL: m shifted fails" in every.stdout
+    shifted = told(admin, "m", "--shadow", "shifted", "--json")
+    assert json.loads(shifted.stdout)["gate"]["verdict"] == "fail"
+    assert "choose one of broken, same, shifted" in told(admin, "m", "--json").stderr
+    assert "There is no comparison" in told(admin, "m", "--shadow", "9").stderr
+    assert "is for --offline" in told(admin, "m", "--index", "0").stderr
+
+
 def tell(admin: int, events: list[dict[str, Any]]) -> dict[str, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=20)
     headers = {"Content-Type": "application/json"}
@@ -204,11 +230,11 @@ def tell(admin: int, events: list[dict[str, Any]]) -> dict[str, Any]:
 def test_labels_count_once_for_each_version_over_kill_and_restart(
     house: House, one: Running
 ) -> None:
-    port, admin = one.ready()
+    admin = one.ready()[1]
     events = [
         {
-            "type": "label", "event_id": f"l{k}", "name": "default", "value": int(_chance.random() < x),
-            "request_id": name,
+            "type": "label", "event_id": f"l{k}", "name": "default", "request_id": name,
+            "value": int(_chance.random() < x),
         }
         for k, (name, x) in enumerate(house.asked)
     ]  # fmt: skip
