@@ -74,6 +74,8 @@ def test_a_report_that_is_too_large_is_told_without_what_is_large(
         3 - kept[1],
         9 - kept[2],
     )
+    by_shadow = {model.model: model.pairs_dropped for model in it.models}
+    assert by_shadow == ({} if kept[1] else {"m": {"1": 3}})
 
 
 def test_a_message_over_the_bound_is_not_sent() -> None:

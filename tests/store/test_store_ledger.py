@@ -242,6 +242,19 @@ async def test_predictions_are_read_in_order_with_their_labels(url: str) -> None
     assert max(map(len, affected)) == 2
 
 
+async def test_a_shadows_prediction_holds_the_live_one_and_affected_nobody(url: str) -> None:
+    shadow = prediction(1, arm="shadow", value=0.75, live="1", live_value=0.5)
+    odd = prediction(2, arm="shadow", value=None, live="1", live_value=["a", "b"])
+    async with opened(url) as ledger:
+        await ledger.log([shadow, odd, prediction(1, version="1", arm="stable")])
+        taken = await ledger.take([label("a", "r1"), label("b", "r2")])
+        affected = [it async for it in ledger.affected("m", "2", 0.0, 1e9)]
+    met = {(it.prediction.request_id, it.prediction.arm): it.prediction for it in taken.joined}
+    assert (met["r1", "shadow"], met["r2", "shadow"]) == (shadow, odd)
+    assert (met["r1", "stable"].live, met["r1", "stable"].live_value) == ("", None)
+    assert affected == []
+
+
 async def test_ten_years_of_retention_end_to_the_second(url: str) -> None:
     now = 2_000_000_000.0
     ages = [
