@@ -47,7 +47,6 @@ OTHER: Final = "(other)"
 class Counts(msgspec.Struct):
     """What is counted beside the tables: plain, mergeable."""
 
-    stable: str = ""
     since: float = 0.0
     until: float = 0.0
     series: PairSeries = msgspec.field(default_factory=PairSeries)
@@ -69,7 +68,6 @@ class Counts(msgspec.Struct):
     shadow_classes: dict[str, int] = {}
 
     def merge(self, other: Counts) -> None:
-        self.stable = self.stable or other.stable
         known = [it for it in (self.since, other.since) if it]
         self.since, self.until = min(known, default=0.0), max(self.until, other.until)
         for name in ("series", "fidelity", "shadow", "noise", "timeline", "examples", "unread"):
@@ -154,7 +152,7 @@ class Comparison:
     def _noted(self, pair: Pair) -> None:
         """Statuses, latencies and times, whatever the bodies say."""
         counts, live, shadow = self.counts, pair.live, pair.shadow
-        counts.stable = live.version or counts.stable
+        counts.fidelity.from_stable(live.version)
         if pair.at > 0:
             counts.since = min(counts.since or pair.at, pair.at)
             counts.until = max(counts.until, pair.at)

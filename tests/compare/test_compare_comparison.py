@@ -154,6 +154,15 @@ def test_lost_pairs_of_one_segment_make_the_fidelity_poor():
     assert "age_band=young" in found.reasons[0]
 
 
+def test_pairs_with_two_stable_versions_are_not_trusted():
+    mixed = [pair(half(v, v2(0.3)), half("3", v2(0.3)), k) for k, v in enumerate("112")]
+    found = summary(mixed)
+    assert found.stable == "1"
+    assert found.fidelity.reasons == (
+        "stable was not one version: pairs with 1 (2) and 2 (1) are mixed",
+    )
+
+
 def test_told_copies_and_requests():
     made = compared([chance_pair(0.3, 0.3, k, ("age_band=young",)) for k in range(10)])
     made.tell({"sent": 90, "dropped_queue": 10}, {"": 100, "age_band=young": 60}, late=2)
