@@ -87,6 +87,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     model: str
     version: str
+    stable: str
     fingerprint: str
     counts: Counts
     everyone: GroupSnapshot
@@ -106,11 +107,19 @@ class Comparison:
     """
 
     def __init__(
-        self, options: Options, model: str, version: str, reference: Reference | None = None
+        self,
+        options: Options,
+        model: str,
+        version: str,
+        reference: Reference | None = None,
+        *,
+        stable: str = "",
     ) -> None:
-        """``reference``: of the predictions in training (drift.reference_of)."""
+        """``reference``: of the predictions in training (drift.reference_of).  ``stable``: the
+        version that is compared with, "" for whichever answers; pairs whose live half is another
+        version's, a canary's, are left out.  When stable changes, begin afresh."""
         self.options, self.model, self.version = options, model, version
-        self.reference = reference
+        self.reference, self.stable = reference, stable
         self.rate = 1.0
         self.counts = Counts()
         self.everyone = Group(options.group())
@@ -128,8 +137,12 @@ class Comparison:
         return point(_SALT, (pair.customer or pair.request_id).encode()) < int(POINTS * rate)
 
     def add(self, pair: Pair) -> bool:
-        """One pair of stable and shadow; False when it was passed over by the sample."""
+        """One pair of stable and shadow; False when it was passed over by the sample, or is
+        not with stable."""
         counts = self.counts
+        if self.stable and pair.live.version != self.stable:
+            counts.fidelity.others += 1
+            return False
         counts.series.add(pair.live, pair.shadow)
         if not self.takes(pair):
             counts.fidelity.passed_over += 1
@@ -301,10 +314,9 @@ class Comparison:
 
     def snapshot(self) -> bytes:
         """Everything that was counted, to ``restore`` it exactly."""
-        model, version, fingerprint = self._name()
         return msgspec.msgpack.encode(
             Snapshot(
-                model, version, fingerprint, self.counts, self.everyone.snapshot(),
+                *self._name(), self.counts, self.everyone.snapshot(),
                 self.segments.snapshot(), self.decisions.counts,
             )
         )  # fmt: skip
@@ -318,8 +330,8 @@ class Comparison:
             kept = msgspec.msgpack.decode(content, type=Snapshot)
         except msgspec.DecodeError as error:
             raise OtherOptions(f"found no comparison: {str(error)[:120]}") from None
-        made = cls(options, kept.model, kept.version, reference)
-        if made._name() != (kept.model, kept.version, kept.fingerprint):
+        made = cls(options, kept.model, kept.version, reference, stable=kept.stable)
+        if options.fingerprint() != kept.fingerprint:
             raise OtherOptions("what was compared until now was compared by other options")
         made.counts = kept.counts
         made.everyone = Group.restore(kept.everyone)
@@ -334,8 +346,8 @@ class Comparison:
         asks for, at a tenth of the cost by segment."""
         return summarizing.summary(self, now, brief=brief)
 
-    def _name(self) -> tuple[str, str, str]:
-        return self.model, self.version, self.options.fingerprint()
+    def _name(self) -> tuple[str, str, str, str]:
+        return self.model, self.version, self.stable, self.options.fingerprint()
 
 
 def _book(into: Differing, found: list[Difference]) -> tuple[int, int]:

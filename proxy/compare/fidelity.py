@@ -95,6 +95,7 @@ class FidelityCounts(msgspec.Struct):
     compared: int = 0
     passed_over: int = 0
     late: int = 0
+    others: int = 0  # pairs whose live half is not stable's
     problems: dict[str, int] = {}
     segments: dict[str, SegmentLoss] = {}
     bytes_compared: int = 0
@@ -129,7 +130,7 @@ class FidelityCounts(msgspec.Struct):
             mine: dict[str, int] = getattr(self, name)
             for key, n in getattr(other, name).items():
                 mine[key] = mine.get(key, 0) + n
-        for name in ("pairs", "whole", "refused", "compared", "passed_over", "late",
+        for name in ("pairs", "whole", "refused", "compared", "passed_over", "late", "others",
                      "bytes_compared", "bytes_lost"):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for segment, loss in other.segments.items():
@@ -224,6 +225,8 @@ def _notes(counts: FidelityCounts) -> Iterator[str]:
     ours = sum(n for it, n in counts.problems.items() if it.partition(":")[2] in OURS)
     if ours:
         yield f"{ours} answers were not read because of our own limits"
+    if counts.others:
+        yield f"{counts.others} pairs were answered by a canary, and are left out"
     if counts.late:
         yield f"{counts.late} halves came too late to be paired"
     if counts.passed_over:

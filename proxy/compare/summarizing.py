@@ -30,7 +30,8 @@ def summary(comparison: Comparison, now: float, *, brief: bool = False) -> Summa
     return Summary(
         model=comparison.model,
         version=comparison.version,
-        stable=max(counts.fidelity.stables.items(), key=_second, default=("", 0))[0],
+        stable=comparison.stable
+        or max(counts.fidelity.stables.items(), key=_second, default=("", 0))[0],
         kind=options.kind,
         at=now,
         since=counts.since,

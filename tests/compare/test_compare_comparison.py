@@ -163,6 +163,17 @@ def test_pairs_with_two_stable_versions_are_not_trusted():
     )
 
 
+def test_pairs_that_a_canary_answered_are_left_out():
+    made = Comparison(OPTIONS, "credit-risk", "3", stable="1")
+    for k, version in enumerate("1121"):
+        made.add(pair(half(version, v2(0.3)), half("3", v2(0.3)), k))
+    again = Comparison.restore(OPTIONS, made.snapshot())
+    for it in (made, again):
+        found = it.summary(START)
+        assert (found.stable, found.pairs, found.fidelity.poor) == ("1", 3, False)
+        assert "answered by a canary" in found.fidelity.notes[0]
+
+
 def test_told_copies_and_requests():
     made = compared([chance_pair(0.3, 0.3, k, ("age_band=young",)) for k in range(10)])
     made.tell({"sent": 90, "dropped_queue": 10}, {"": 100, "age_band=young": 60}, late=2)
