@@ -16,20 +16,18 @@ from typing import Final
 import msgspec
 
 from proxy.compare import summarizing
-from proxy.compare.decisions import DecisionCounts, Decisions
+from proxy.compare.decisions import Decisions
 from proxy.compare.differ import Difference, comparator
 from proxy.compare.drift import Reference
-from proxy.compare.examples import Example, Examples, Unread, UnreadExamples, said
-from proxy.compare.fidelity import FidelityCounts
-from proxy.compare.group import Group, GroupSnapshot
+from proxy.compare.examples import Example, Unread, said
+from proxy.compare.group import Group
 from proxy.compare.kinds import SCORES, Kind
-from proxy.compare.noise import Differing, NoiseFloor
+from proxy.compare.noise import Differing
 from proxy.compare.options import Options
-from proxy.compare.pairing import PairSeries
 from proxy.compare.reading import OURS, Reading, read
-from proxy.compare.segments import SegmentSnapshot, SegmentTable
+from proxy.compare.segments import SegmentTable
+from proxy.compare.state import Counts, Snapshot, count_class
 from proxy.compare.summary import Summary
-from proxy.compare.timeline import Timeline
 from proxy.feedback import Label, Prediction, Unfitting
 from proxy.feedback.loss import class_name, event
 from proxy.measure import ANSWERED, histogram
@@ -40,59 +38,6 @@ from proxy.terms import OWNER, Half, Owner, Pair
 
 _SALT: Final = b"compare/sample"
 _NANO: Final = 1_000_000_000
-_MOST_CLASSES: Final = 50
-OTHER: Final = "(other)"
-
-
-class Counts(msgspec.Struct):
-    """What is counted beside the tables: plain, mergeable."""
-
-    since: float = 0.0
-    until: float = 0.0
-    series: PairSeries = msgspec.field(default_factory=PairSeries)
-    fidelity: FidelityCounts = msgspec.field(default_factory=FidelityCounts)
-    shadow: Differing = msgspec.field(default_factory=Differing)
-    noise: NoiseFloor = msgspec.field(default_factory=NoiseFloor)
-    timeline: Timeline = msgspec.field(default_factory=Timeline)
-    examples: Examples = msgspec.field(default_factory=Examples)
-    unread: UnreadExamples = msgspec.field(default_factory=UnreadExamples)
-    stable_seconds: dict[int, int] = {}
-    shadow_seconds: dict[int, int] = {}
-    stable_answered: int = 0
-    shadow_failed: int = 0
-    shadow_answered: int = 0
-    shadow_broken: int = 0
-    labels: int = 0
-    labels_unfit: int = 0
-    stable_classes: dict[str, int] = {}
-    shadow_classes: dict[str, int] = {}
-
-    def merge(self, other: Counts) -> None:
-        known = [it for it in (self.since, other.since) if it]
-        self.since, self.until = min(known, default=0.0), max(self.until, other.until)
-        for name in ("series", "fidelity", "shadow", "noise", "timeline", "examples", "unread"):
-            getattr(self, name).merge(getattr(other, name))
-        for name in ("stable_seconds", "shadow_seconds"):
-            add_counts(getattr(self, name), getattr(other, name))
-        for name in ("stable_classes", "shadow_classes"):
-            for found, n in getattr(other, name).items():
-                _count_class(getattr(self, name), found, n)
-        for name in ("stable_answered", "shadow_failed", "shadow_answered", "shadow_broken",
-                     "labels", "labels_unfit"):  # fmt: skip
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-class Snapshot(msgspec.Struct, frozen=True):
-    """All state, for msgpack."""
-
-    model: str
-    version: str
-    stable: str
-    fingerprint: str
-    counts: Counts
-    everyone: GroupSnapshot
-    segments: SegmentSnapshot
-    decisions: dict[str, DecisionCounts]
 
 
 class OtherOptions(ValueError):
@@ -218,8 +163,8 @@ class Comparison:
             first, second = self._plain(a), self._plain(b)
             broken = broken or (second != second and first == first)
             if by_class:
-                _count_class(counts.stable_classes, str(first))
-                _count_class(counts.shadow_classes, str(second))
+                count_class(counts.stable_classes, str(first))
+                count_class(counts.shadow_classes, str(second))
             self.everyone.add_pair(first, second, it.agree)
             self.segments.add_pair(pair.segments, first, second, it.agree)
             if not it.agree or flip:
@@ -383,11 +328,6 @@ def _class_of(value: Value) -> str:
             return str(scores.index(max(scores)))
         return str(value[0]) if value else ""
     return "" if value is None else str(value)
-
-
-def _count_class(classes: dict[str, int], name: str, n: int = 1) -> None:
-    key = name if name in classes or len(classes) < _MOST_CLASSES else OTHER
-    classes[key] = classes.get(key, 0) + n
 
 
 def _single(prediction: Prediction) -> float | str:
