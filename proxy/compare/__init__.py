@@ -4,6 +4,7 @@ The law of this room: pairs in, counts out; nothing is kept of a body, a custome
 a few examples, and of these a predicted value only where the operator allows it.
 
     comparison  one stable version beside one shadow: pairs and labels in (read this first)
+    state       what it counts beside its tables, and how all of it is kept
     options     how they are compared
     summary, summarizing        all that is said of it, as one plain struct
     kinds, reading              answers to rows of predictions, or to why there are none

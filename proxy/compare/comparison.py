@@ -16,20 +16,18 @@ from typing import Final
 import msgspec
 
 from proxy.compare import summarizing
-from proxy.compare.decisions import DecisionCounts, Decisions
+from proxy.compare.decisions import Decisions
 from proxy.compare.differ import Difference, comparator
 from proxy.compare.drift import Reference
-from proxy.compare.examples import Example, Examples, Unread, UnreadExamples, said
-from proxy.compare.fidelity import FidelityCounts
-from proxy.compare.group import Group, GroupSnapshot
+from proxy.compare.examples import Example, Unread, said
+from proxy.compare.group import Group
 from proxy.compare.kinds import SCORES, Kind
-from proxy.compare.noise import Differing, NoiseFloor
+from proxy.compare.noise import Differing
 from proxy.compare.options import Options
-from proxy.compare.pairing import PairSeries
 from proxy.compare.reading import OURS, Reading, read
-from proxy.compare.segments import SegmentSnapshot, SegmentTable
+from proxy.compare.segments import SegmentTable
+from proxy.compare.state import Counts, Snapshot, count_class
 from proxy.compare.summary import Summary
-from proxy.compare.timeline import Timeline
 from proxy.feedback import Label, Prediction, Unfitting
 from proxy.feedback.loss import class_name, event
 from proxy.measure import ANSWERED, histogram
@@ -40,60 +38,6 @@ from proxy.terms import OWNER, Half, Owner, Pair
 
 _SALT: Final = b"compare/sample"
 _NANO: Final = 1_000_000_000
-_MOST_CLASSES: Final = 50
-OTHER: Final = "(other)"
-
-
-class Counts(msgspec.Struct):
-    """What is counted beside the tables: plain, mergeable."""
-
-    stable: str = ""
-    since: float = 0.0
-    until: float = 0.0
-    series: PairSeries = msgspec.field(default_factory=PairSeries)
-    fidelity: FidelityCounts = msgspec.field(default_factory=FidelityCounts)
-    shadow: Differing = msgspec.field(default_factory=Differing)
-    noise: NoiseFloor = msgspec.field(default_factory=NoiseFloor)
-    timeline: Timeline = msgspec.field(default_factory=Timeline)
-    examples: Examples = msgspec.field(default_factory=Examples)
-    unread: UnreadExamples = msgspec.field(default_factory=UnreadExamples)
-    stable_seconds: dict[int, int] = {}
-    shadow_seconds: dict[int, int] = {}
-    stable_answered: int = 0
-    shadow_failed: int = 0
-    shadow_answered: int = 0
-    shadow_broken: int = 0
-    labels: int = 0
-    labels_unfit: int = 0
-    stable_classes: dict[str, int] = {}
-    shadow_classes: dict[str, int] = {}
-
-    def merge(self, other: Counts) -> None:
-        self.stable = self.stable or other.stable
-        known = [it for it in (self.since, other.since) if it]
-        self.since, self.until = min(known, default=0.0), max(self.until, other.until)
-        for name in ("series", "fidelity", "shadow", "noise", "timeline", "examples", "unread"):
-            getattr(self, name).merge(getattr(other, name))
-        for name in ("stable_seconds", "shadow_seconds"):
-            add_counts(getattr(self, name), getattr(other, name))
-        for name in ("stable_classes", "shadow_classes"):
-            for found, n in getattr(other, name).items():
-                _count_class(getattr(self, name), found, n)
-        for name in ("stable_answered", "shadow_failed", "shadow_answered", "shadow_broken",
-                     "labels", "labels_unfit"):  # fmt: skip
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-class Snapshot(msgspec.Struct, frozen=True):
-    """All state, for msgpack."""
-
-    model: str
-    version: str
-    fingerprint: str
-    counts: Counts
-    everyone: GroupSnapshot
-    segments: SegmentSnapshot
-    decisions: dict[str, DecisionCounts]
 
 
 OnRead = Callable[[Pair, list[float | str], list[float | str]], None]
@@ -111,11 +55,19 @@ class Comparison:
     """
 
     def __init__(
-        self, options: Options, model: str, version: str, reference: Reference | None = None
+        self,
+        options: Options,
+        model: str,
+        version: str,
+        reference: Reference | None = None,
+        *,
+        stable: str = "",
     ) -> None:
-        """``reference``: of the predictions in training (drift.reference_of)."""
+        """``reference``: of the predictions in training (drift.reference_of).  ``stable``: the
+        version that is compared with, "" for whichever answers; pairs whose live half is another
+        version's, a canary's, are left out.  When stable changes, begin afresh."""
         self.options, self.model, self.version = options, model, version
-        self.reference = reference
+        self.reference, self.stable = reference, stable
         self.rate = 1.0
         #: Is told what both versions predicted, a row each, of every pair that is compared.
         self.on_read: OnRead | None = None
@@ -135,8 +87,12 @@ class Comparison:
         return point(_SALT, (pair.customer or pair.request_id).encode()) < int(POINTS * rate)
 
     def add(self, pair: Pair) -> bool:
-        """One pair of stable and shadow; False when it was passed over by the sample."""
+        """One pair of stable and shadow; False when it was passed over by the sample, or is
+        not with stable."""
         counts = self.counts
+        if self.stable and pair.live.version != self.stable:
+            counts.fidelity.others += 1
+            return False
         counts.series.add(pair.live, pair.shadow)
         if not self.takes(pair):
             counts.fidelity.passed_over += 1
@@ -159,7 +115,7 @@ class Comparison:
     def _noted(self, pair: Pair) -> None:
         """Statuses, latencies and times, whatever the bodies say."""
         counts, live, shadow = self.counts, pair.live, pair.shadow
-        counts.stable = live.version or counts.stable
+        counts.fidelity.from_stable(live.version)
         if pair.at > 0:
             counts.since = min(counts.since or pair.at, pair.at)
             counts.until = max(counts.until, pair.at)
@@ -214,8 +170,8 @@ class Comparison:
             first, second = self._plain(a), self._plain(b)
             broken = broken or (second != second and first == first)
             if by_class:
-                _count_class(counts.stable_classes, str(first))
-                _count_class(counts.shadow_classes, str(second))
+                count_class(counts.stable_classes, str(first))
+                count_class(counts.shadow_classes, str(second))
             self.everyone.add_pair(first, second, it.agree)
             self.segments.add_pair(pair.segments, first, second, it.agree)
             if not it.agree or flip:
@@ -310,10 +266,9 @@ class Comparison:
 
     def snapshot(self) -> bytes:
         """Everything that was counted, to ``restore`` it exactly."""
-        model, version, fingerprint = self._name()
         return msgspec.msgpack.encode(
             Snapshot(
-                model, version, fingerprint, self.counts, self.everyone.snapshot(),
+                *self._name(), self.counts, self.everyone.snapshot(),
                 self.segments.snapshot(), self.decisions.counts,
             )
         )  # fmt: skip
@@ -327,8 +282,8 @@ class Comparison:
             kept = msgspec.msgpack.decode(content, type=Snapshot)
         except msgspec.DecodeError as error:
             raise OtherOptions(f"found no comparison: {str(error)[:120]}") from None
-        made = cls(options, kept.model, kept.version, reference)
-        if made._name() != (kept.model, kept.version, kept.fingerprint):
+        made = cls(options, kept.model, kept.version, reference, stable=kept.stable)
+        if options.fingerprint() != kept.fingerprint:
             raise OtherOptions("what was compared until now was compared by other options")
         made.counts = kept.counts
         made.everyone = Group.restore(kept.everyone)
@@ -343,8 +298,8 @@ class Comparison:
         asks for, at a tenth of the cost by segment."""
         return summarizing.summary(self, now, brief=brief)
 
-    def _name(self) -> tuple[str, str, str]:
-        return self.model, self.version, self.options.fingerprint()
+    def _name(self) -> tuple[str, str, str, str]:
+        return self.model, self.version, self.stable, self.options.fingerprint()
 
 
 def _book(into: Differing, found: list[Difference]) -> tuple[int, int]:
@@ -380,11 +335,6 @@ def _class_of(value: Value) -> str:
             return str(scores.index(max(scores)))
         return str(value[0]) if value else ""
     return "" if value is None else str(value)
-
-
-def _count_class(classes: dict[str, int], name: str, n: int = 1) -> None:
-    key = name if name in classes or len(classes) < _MOST_CLASSES else OTHER
-    classes[key] = classes.get(key, 0) + n
 
 
 def _single(prediction: Prediction) -> float | str:

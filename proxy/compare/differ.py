@@ -228,10 +228,20 @@ def _close(absolute: float, relative: float) -> Close:
     def close(a: float, b: float) -> bool:
         if a == b or (a != a and b != b):
             return True
-        most = absolute + relative * max(abs(a), abs(b))
-        return math.isfinite(most) and abs(a - b) <= most * (1 + 1e-9)
+        apart = _apart(a, b)
+        most = absolute + relative * max(_apart(a, 0), _apart(b, 0))
+        return math.isfinite(most) and apart <= most * (1 + 1e-9)
 
     return close
+
+
+def _apart(x: float, y: float) -> float:
+    """|x - y|; inf where it is no number, or a whole number larger than any float."""
+    try:
+        apart = float(abs(x - y))
+    except OverflowError:
+        return math.inf
+    return math.inf if apart != apart else apart
 
 
 def _tensors(tolerances: Tolerances) -> Comparator:
@@ -248,8 +258,7 @@ def _tensors(tolerances: Tolerances) -> Comparator:
                 continue
             if not (isinstance(x, int | float) and isinstance(y, int | float)):
                 return _INCOMPARABLE
-            apart = abs(x - y)
-            largest = max(largest, math.inf if apart != apart else apart)
+            largest = max(largest, _apart(x, y))
             agree = agree and close(x, y)
         return Difference(agree, largest, False)
 

@@ -16,6 +16,8 @@ from proxy.compare.reading import OURS
 from proxy.terms import CopyResult
 
 _MOST_SEGMENTS: Final = 200
+_MOST_STABLES: Final = 8
+OTHER: Final = "(other)"
 _Z_95: Final = 1.959963984540054
 _LEAST: Final = 30  # under so many of a kind, nothing is said of a difference
 _SENT: Final = CopyResult.SENT.value
@@ -93,10 +95,17 @@ class FidelityCounts(msgspec.Struct):
     compared: int = 0
     passed_over: int = 0
     late: int = 0
+    others: int = 0  # pairs whose live half is not stable's
     problems: dict[str, int] = {}
     segments: dict[str, SegmentLoss] = {}
     bytes_compared: int = 0
     bytes_lost: int = 0
+    stables: dict[str, int] = {}  # stable version -> pairs
+
+    def from_stable(self, version: str) -> None:
+        known = version in self.stables or len(self.stables) < _MOST_STABLES
+        key = version if known else OTHER
+        self.stables[key] = self.stables.get(key, 0) + 1
 
     def note(self, segments: Iterable[str], size: int, *, compared: bool) -> None:
         """A pair that was taken, compared or lost; ``size`` is that of stable's answer."""
@@ -117,11 +126,11 @@ class FidelityCounts(msgspec.Struct):
         self.problems[name] = self.problems.get(name, 0) + 1
 
     def merge(self, other: FidelityCounts) -> None:
-        for name in ("copies", "requests", "problems"):
+        for name in ("copies", "requests", "problems", "stables"):
             mine: dict[str, int] = getattr(self, name)
             for key, n in getattr(other, name).items():
                 mine[key] = mine.get(key, 0) + n
-        for name in ("pairs", "whole", "refused", "compared", "passed_over", "late",
+        for name in ("pairs", "whole", "refused", "compared", "passed_over", "late", "others",
                      "bytes_compared", "bytes_lost"):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for segment, loss in other.segments.items():
@@ -177,6 +186,10 @@ def _reasons(
         yield "not one pair could be compared"
     unread = counts.whole - counts.refused - counts.compared
     lost_copies = sum(dropped.values())
+    if len(counts.stables) > 1:
+        ranked = sorted(counts.stables.items(), key=lambda it: (-it[1], it[0]))
+        listed = " and ".join(f"{name} ({n})" for name, n in ranked[:3])
+        yield f"stable was not one version: pairs with {listed} are mixed"
     share = _share(lost_copies, sent + lost_copies)
     if share is not None and share > options.dropped:
         why = max(dropped, key=lambda it: dropped[it])
@@ -212,6 +225,8 @@ def _notes(counts: FidelityCounts) -> Iterator[str]:
     ours = sum(n for it, n in counts.problems.items() if it.partition(":")[2] in OURS)
     if ours:
         yield f"{ours} answers were not read because of our own limits"
+    if counts.others:
+        yield f"{counts.others} pairs were answered by a canary, and are left out"
     if counts.late:
         yield f"{counts.late} halves came too late to be paired"
     if counts.passed_over:

@@ -40,6 +40,7 @@ _USUAL: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.TEXT: ("text",),
 }
 _MOST_NESTED: Final = 16
+_LONGEST_CLASS: Final = 200
 
 
 class ReadOptions(msgspec.Struct, frozen=True):
@@ -172,6 +173,9 @@ def _class(value: Value) -> Value:
         return _vector(value, Kind.CLASS) if _all_numbers(value) else _items(value)
     if isinstance(value, bool):
         return int(value)
+    if isinstance(value, str) and len(value) > _LONGEST_CLASS:
+        # Names of classes are kept and counted.
+        raise _Unfit("shape", f"found {len(value)} characters; a class has {_LONGEST_CLASS}")
     if isinstance(value, float) and value.is_integer():
         return int(value)  # scikit-learn's 1.0 and 1 are one class
     return value
@@ -190,6 +194,8 @@ def _all_numbers(values: list[Value]) -> bool:
 def _items(value: Value) -> list[Value]:
     if not isinstance(value, list) or any(isinstance(it, list) for it in value):
         raise _Unfit("shape", f"found {payload.kind_of(value)}; a ranking is a list of items")
+    if value and isinstance(value[0], str) and len(value[0]) > _LONGEST_CLASS:
+        raise _Unfit("shape", f"found {len(value[0])} characters; an item has {_LONGEST_CLASS}")
     return list(dict.fromkeys(value))
 
 

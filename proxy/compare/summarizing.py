@@ -30,7 +30,8 @@ def summary(comparison: Comparison, now: float, *, brief: bool = False) -> Summa
     return Summary(
         model=comparison.model,
         version=comparison.version,
-        stable=counts.stable,
+        stable=comparison.stable
+        or max(counts.fidelity.stables.items(), key=_second, default=("", 0))[0],
         kind=options.kind,
         at=now,
         since=counts.since,
@@ -90,6 +91,10 @@ def _agreement(comparison: Comparison) -> AgreementSummary:
         distance_p95=noise.finite(distances.quantile(0.95)),
         distance_p99=noise.finite(distances.quantile(0.99)),
     )
+
+
+def _second(item: tuple[str, int]) -> int:
+    return item[1]
 
 
 def _latency(buckets: Mapping[int, int]) -> Latency:

@@ -17,6 +17,8 @@ _NOTHING: tuple[float, ...] = ()
 
 #: A square is rounded by half of this part of it at most.
 _ROUNDING: Final = 2.0**-52
+#: Under it squares have lost more digits.
+_TINY: Final = 1e-300
 
 
 def expansion(numbers: Iterable[float]) -> tuple[float, ...]:
@@ -61,4 +63,4 @@ def squared_deviations(n: int, total: ExactSum, squares: ExactSum) -> float:
     """
     exact = total.exactly
     found = float(squares.exactly - exact * exact / n)
-    return found if found > _ROUNDING * squares.value else 0.0
+    return found if found > max(_TINY, _ROUNDING * squares.value) else 0.0

@@ -315,7 +315,23 @@ def _itself(summary: Summary) -> Iterator[Block]:
         ("answers broken by its own fault", "",
          f"{summary.shadow_broken:,} of {summary.shadow_answered:,}"),
     ]  # fmt: skip
-    yield Table(("", "stable", "shadow"), tuple(rows), frozenset((1, 2)))
+    found = summary.statuses
+    said = ""
+    if found.difference_p50 is not None:
+        said = (
+            "On the same request, shadow minus stable: "
+            f"{milliseconds(found.difference_p50)} in the middle, 5 % under "
+            f"{milliseconds(found.difference_p05)}, 5 % over {milliseconds(found.difference_p95)}."
+        )
+    yield Table(("", "stable", "shadow"), tuple(rows), frozenset((1, 2)), note=said)
+    if found.differ:
+        classes = sorted({*found.statuses, *(it for row in found.statuses.values() for it in row)})
+        cells = tuple(
+            (f"stable {live}", *(f"{found.statuses.get(live, {}).get(it, 0):,}" for it in classes))
+            for live in classes
+        )
+        columns = ("", *(f"shadow {it}" for it in classes))
+        yield Table(columns, cells, frozenset(range(1, len(columns))), "Statuses")
 
 
 def _examples(summary: Summary) -> Iterator[Block]:

@@ -58,7 +58,7 @@ def paired(found: PairedFigures | None, decimals: int = 4) -> str:
 
 
 def milliseconds(seconds: float | None) -> str:
-    return NOTHING if seconds is None else f"{seconds * 1000:.3g} ms"
+    return NOTHING if seconds is None else f"{seconds * 1000:.3g} ms".replace("-", _MINUS)
 
 
 def clock(at: float) -> str:

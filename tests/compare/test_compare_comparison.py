@@ -154,6 +154,26 @@ def test_lost_pairs_of_one_segment_make_the_fidelity_poor():
     assert "age_band=young" in found.reasons[0]
 
 
+def test_pairs_with_two_stable_versions_are_not_trusted():
+    mixed = [pair(half(v, v2(0.3)), half("3", v2(0.3)), k) for k, v in enumerate("112")]
+    found = summary(mixed)
+    assert found.stable == "1"
+    assert found.fidelity.reasons == (
+        "stable was not one version: pairs with 1 (2) and 2 (1) are mixed",
+    )
+
+
+def test_pairs_that_a_canary_answered_are_left_out():
+    made = Comparison(OPTIONS, "credit-risk", "3", stable="1")
+    for k, version in enumerate("1121"):
+        made.add(pair(half(version, v2(0.3)), half("3", v2(0.3)), k))
+    again = Comparison.restore(OPTIONS, made.snapshot())
+    for it in (made, again):
+        found = it.summary(START)
+        assert (found.stable, found.pairs, found.fidelity.poor) == ("1", 3, False)
+        assert "answered by a canary" in found.fidelity.notes[0]
+
+
 def test_told_copies_and_requests():
     made = compared([chance_pair(0.3, 0.3, k, ("age_band=young",)) for k in range(10)])
     made.tell({"sent": 90, "dropped_queue": 10}, {"": 100, "age_band=young": 60}, late=2)

@@ -169,6 +169,14 @@ def test_lists_of_a_document_may_be_sets():
     assert differ(Kind.DOCUMENT, a, b, unordered=True).agree
 
 
+def test_numbers_larger_than_any_float_are_far_and_break_nothing():
+    huge = 10**400
+    for kind in (Kind.DOCUMENT, Kind.TENSOR):
+        assert not differ(kind, [huge], [1], relative=0.1).agree
+        assert not differ(kind, [huge], [1.5], relative=0.1).agree
+        assert differ(kind, [huge], [huge]).agree
+
+
 def test_tensors_are_as_far_as_their_farthest_element():
     assert differ(Kind.TENSOR, [[1.0, 2.0]], [[1.0, 2.5]]).distance == 0.5
     assert not differ(Kind.TENSOR, [[1.0]], [1.0]).agree

@@ -20,7 +20,12 @@ from proxy.report.markdown import markdown
 from proxy.terms import Outcome, Pair
 
 VALUES = (
-    st.none() | st.booleans() | st.floats() | st.integers(-(2**70), 2**70) | st.text(max_size=4)
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.integers(-(2**70), 2**70)
+    | st.just(10**400)
+    | st.text(max_size=4)
 )
 ROWS = st.lists(st.recursive(VALUES, lambda it: st.lists(it, max_size=3), max_leaves=6), max_size=4)
 BODIES = (
