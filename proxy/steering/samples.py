@@ -20,7 +20,7 @@ from proxy.quality import (
     Examined,
     VersionQuality,
     examine,
-    judged_share,
+    fair,
     takes,
 )
 from proxy.terms import Arm, Sample
@@ -124,10 +124,9 @@ class Samples:
 
 
 def observations(sample: Sample, examined: Examined, examination: Examination) -> list[Observation]:
-    """Each rule that an exchange broke, once; nothing where its arm was not drawn."""
-    if not sample.drawn or sample.arm not in _ARMS:
+    """Each rule that an exchange broke, once; nothing where that is no fair evidence."""
+    if sample.arm not in _ARMS or not fair(examination.percents, sample):
         return []
-    share = judged_share(examination.percents, sample.share)
     broken = (
         *((Source.BAD_INPUT, it.rule) for it in examined.bad_input),
         *((Source.BAD_OUTPUT, it.rule) for it in examined.bad_output),
@@ -136,7 +135,7 @@ def observations(sample: Sample, examined: Examined, examination: Examination) -
         Observation(
             source=source,
             arm=Arm(sample.arm),
-            share=share,
+            share=sample.share,
             customer=sample.customer,
             at=sample.at,
             name=rule,

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from proxy.feedback import Prediction
-from proxy.judge import Observation, Source
+from proxy.judge import Evidence, Guardrail, Guardrails, Observation, Source, Trial
 from proxy.quality import (
+    Broken,
     ColumnRule,
     Examination,
+    Options,
     Percents,
     QualityRules,
     SideRules,
+    examine,
+    takes,
 )
 from proxy.steering import samples
 from proxy.steering.samples import Samples
@@ -60,6 +66,7 @@ def sample(
     arm: str = "canary",
     drawn: bool = True,
     model: str = "m",
+    customer: str = "c1",
 ) -> Sample:
     asked, answered = columns(age=age), columns(score=score)
     answer = Half("3", Outcome.OK, 200, 0.01, answered, len(answered), "application/json")
@@ -69,7 +76,7 @@ def sample(
         arm=arm,
         share=0.05,
         drawn=drawn,
-        customer="c1",
+        customer=customer,
         segments=("age=young",),
         at=1_700_000_000.0,
         request=asked,
@@ -128,12 +135,36 @@ async def test_what_was_not_drawn_is_no_evidence() -> None:
     assert made.quality("m")[0].bad_input == 2, "people see it all the same"
 
 
-async def test_all_of_the_canarys_carry_the_share_they_were_looked_at_with() -> None:
-    made, told = pump(Examination(Percents(0, 10, canary=True), rules=RULES))
-    made.offer([sample(age=-1)])
+async def test_who_is_looked_at_for_the_canarys_sake_alone_is_no_evidence() -> None:
+    made, told = pump(Examination(Percents(100, 10, canary=True), rules=RULES))
+    made.offer([sample(age=-1, customer=f"c{n}") for n in range(40)])
     await made.read_some()
-    (_, seen), *_ = told.seen
-    assert 0.0 < seen.share < 1.0
+    assert made.quality("m")[0].bad_input == 40, "people see all of them"
+    assert 0 < len(told.seen) < 20, "a tenth, as of stable's"
+    assert {it.share for _, it in told.seen} == {0.05}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_customers_who_always_ask_badly_do_not_revert_a_healthy_canary(seed: int) -> None:
+    """Those of stable's that nobody looked at come to the canary when its share grows."""
+    rng = random.Random(seed)
+    looked_at = Examination(Percents(100, 10, canary=True), rules=RULES)
+    rules = (Guardrail("bad-inputs", Source.BAD_INPUT),)
+    trial = Trial(Guardrails(rules, sample_ratio=None), "m", "3", "1", 0.0)
+    points = {f"c{seed}-{n}": rng.random() for n in range(300)}
+    bad = (Broken("age.range", "age", 0, "-1"),)
+    for step, share in enumerate((0.05, 0.25, 0.5), 1):
+        seen: list[Observation] = []
+        for customer, point in points.items():
+            asked = sample(arm="canary" if point < share else "stable", customer=customer)
+            asked = msgspec.structs.replace(asked, share=share, at=float(step))
+            examined = examine(asked, None, Options())
+            if takes(looked_at.percents, "quality", asked):
+                examined = msgspec.structs.replace(examined, bad_input=bad)
+                seen += samples.observations(asked, examined, looked_at)
+        trial.add(Evidence(float(step), "m", "3", "1", share, tuple(seen)))
+    assert trial.failing(9.0) == ()
+    assert trial.findings(9.0)[0].numbers["stable_events"] > 0
 
 
 async def test_other_models_are_nobodys() -> None:
