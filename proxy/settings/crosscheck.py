@@ -93,7 +93,9 @@ def _blind(where: Where, model: Model) -> Iterator[Problem]:
             )
         if rule.of is not None and rule.of not in model.labels:
             known = ", ".join(map(show, model.labels)) or "(none is declared in labels)"
-            yield Problem((*here, "of"), f"found {show(rule.of)}; allowed is one of labels: {known}")
+            yield Problem(
+                (*here, "of"), f"found {show(rule.of)}; allowed is one of labels: {known}"
+            )
 
 
 def _last_resort(where: Where, model: Model) -> Iterator[Problem]:
