@@ -124,12 +124,16 @@ class Samples:
 
 
 def observations(sample: Sample, examined: Examined, examination: Examination) -> list[Observation]:
-    """Each rule that an exchange broke, once; nothing where that is no fair evidence."""
+    """Each rule that an exchange broke, once; nothing where that is no fair evidence.
+
+    Where stable answered for a failing canary, its answer says nothing of the canary: what stable
+    fails itself, nobody answers for it.
+    """
     if sample.arm not in _ARMS or not fair(examination.percents, sample):
         return []
     broken = (
         *((Source.BAD_INPUT, it.rule) for it in examined.bad_input),
-        *((Source.BAD_OUTPUT, it.rule) for it in examined.bad_output),
+        *((Source.BAD_OUTPUT, it.rule) for it in examined.bad_output if not sample.fallback),
     )
     return [
         Observation(

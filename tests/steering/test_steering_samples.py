@@ -135,6 +135,17 @@ async def test_what_was_not_drawn_is_no_evidence() -> None:
     assert made.quality("m")[0].bad_input == 2, "people see it all the same"
 
 
+async def test_stables_answer_is_not_the_canarys_fault() -> None:
+    made, told = pump()
+    saved = msgspec.structs.replace(sample(age=-1, score=7), fallback=True)
+    answer = msgspec.structs.replace(saved.answer, version="1")
+    made.offer([msgspec.structs.replace(saved, answer=answer)])
+    await made.read_some()
+    assert [it.source for _, it in told.seen] == [Source.BAD_INPUT], "that is the caller's"
+    (stable,) = made.quality("m")
+    assert (stable.version, stable.bad_output) == ("1", 1), "people see whose answer it was"
+
+
 async def test_who_is_looked_at_for_the_canarys_sake_alone_is_no_evidence() -> None:
     made, told = pump(Examination(Percents(100, 10, canary=True), rules=RULES))
     made.offer([sample(age=-1, customer=f"c{n}") for n in range(40)])
