@@ -8,6 +8,7 @@ fair evidence all the same.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
@@ -24,6 +25,8 @@ from proxy.quality import (
     takes,
 )
 from proxy.terms import Arm, Sample
+
+log = logging.getLogger(__name__)
 
 #: Exchanges that a thread reads before the loop is asked again.
 AT_ONCE: Final = 50
@@ -88,7 +91,10 @@ class Samples:
         """Read what is offered, until cancelled."""
         while True:
             await self._news.wait()
-            await self.read_some()
+            try:
+                await self.read_some()
+            except Exception:  # a fault of this program's must not blind the judge for good
+                log.exception("samples: some were lost")
 
     async def read_some(self) -> None:
         """Read what waits now, at most ``AT_ONCE``, and tell what it showed."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -216,3 +217,24 @@ async def test_it_runs_until_it_is_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_fault_of_ours_costs_some_and_not_all(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, told = pump()
+    real, calls = samples.examine, []
+
+    def faulty(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return real(*arguments)
+
+    monkeypatch.setattr(samples, "examine", faulty)
+    task = asyncio.create_task(made.run())
+    made.offer([sample()] * (samples.AT_ONCE * 4))
+    async with asyncio.timeout(10):
+        await told.enough.wait()
+    assert "samples: some were lost" in caplog.text
+    task.cancel()
