@@ -186,11 +186,18 @@ async def test_clearing_a_revert_begins_afresh(scene: Scene) -> None:
     assert found(scene, "errors").verdict is Verdict.NOT_YET
 
 
-def test_another_stable_version_begins_afresh(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        '{stable: "2", canary: {version: "3", percent: 5}}',
+        '{stable: "1", salt: other-draws, canary: {version: "3", percent: 5}}',
+    ],
+)
+def test_another_stable_version_and_other_draws_begin_afresh(scene: Scene, other: str) -> None:
     desk = scene.start(judged())
     desk.report(0, told(*failing(2)))
     scene.ticks()
-    desk.reload(judged(m='{stable: "2", canary: {version: "3", percent: 5}}'))
+    desk.reload(judged(m=other))
     assert found(scene, "errors").verdict is Verdict.NOT_YET
 
 
