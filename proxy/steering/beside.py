@@ -74,3 +74,5 @@ class Beside:
                 await self.ledger.sweep(time.time(), kept, 0.0, least)
             except PointsmanError as error:
                 log.warning("ledger: what is too old could not be removed: %s", error)
+            except Exception:  # a fault of this program's: without rounds it would grow for ever
+                log.exception("ledger: what is too old could not be removed")
