@@ -177,11 +177,11 @@ def compare(
     Of a running pointsman, shows what it has found of the shadows of MODEL until now; the config
     says how they are compared, and what the gate asks.
 
-    With --offline, reads recorded answers instead: one JSON object a line,
-    with request_id and one of prediction, predictions (rows), answer (JSON), body (text), body_base64 or error; besides status, seconds,
-    segments, customer, at, content_type, content_encoding where they are known. Lines are
-    joined by request_id, in any order. Without --gate the criteria are 100 pairs, 95 %
-    agreement, and at most 5 % of errors and of broken answers.
+    With --offline, reads recorded answers instead: one JSON object a line, with request_id and
+    one of prediction, predictions (rows), answer (JSON), body (text), body_base64 or error;
+    besides status, seconds, segments, customer, at, content_type, content_encoding where they are
+    known. Lines are joined by request_id, in any order. Without --gate the criteria are 100
+    pairs, 95 % agreement, and at most 5 % of errors and of broken answers.
 
     \b
     Exit codes: 0 the shadow passes; 1 it fails, it is inconclusive, or a file cannot be read;

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from proxy.routing import place
-from proxy.settings import comparing, qualitycheck
+from proxy.settings import comparing, qualitycheck, unheard
 from proxy.settings.compile import compile_model
 from proxy.settings.document import Where
 from proxy.settings.grammar import Address
@@ -63,6 +63,7 @@ def _all_models(settings: Settings) -> Iterator[Problem]:
         yield from _last_resort(where, model)
         yield from qualitycheck.check(where, model)
         yield from comparing.check(where, model)
+        yield from unheard.check(where, model)
 
 
 def _guardrails(where: Where, model: Model) -> Iterator[Problem]:

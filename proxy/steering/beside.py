@@ -19,6 +19,7 @@ from proxy.steering.comparing import Comparisons
 from proxy.steering.feedback import Feedback
 from proxy.steering.loop import ReleaseDesk
 from proxy.steering.samples import Samples
+from proxy.steering.status import LedgerStatus
 from proxy.store.comparisons import ComparisonFiles
 from proxy.store.ledger import Ledger
 
@@ -61,6 +62,7 @@ class Beside:
         desk.reported = self.comparisons.offer
         desk.compared = self.comparisons.of
         self._comparing: asyncio.Task[None] | None = None
+        desk.ledger = self._ledger_status
 
     def start(self) -> None:
         """Begin, on the running loop."""
@@ -81,6 +83,10 @@ class Beside:
         self.samples.use(examinations(settings))
         self.comparisons.use(comparisons(settings))
 
+    def _ledger_status(self) -> LedgerStatus:
+        now = self.ledger.status()
+        return LedgerStatus(now.database, now.error, now.logged, now.lost, now.pending)
+
     async def close(self) -> None:
         self.comparisons.stop()
         if self._comparing is not None:
@@ -97,3 +103,5 @@ class Beside:
                 await self.ledger.sweep(time.time(), kept, 0.0, least)
             except PointsmanError as error:
                 log.warning("ledger: what is too old could not be removed: %s", error)
+            except Exception:  # a fault of this program's: without rounds it would grow for ever
+                log.exception("ledger: what is too old could not be removed")

@@ -16,13 +16,14 @@ import msgspec
 from proxy.compare.comparison import Comparison, OtherOptions
 from proxy.compare.kinds import SCORES, Kind
 from proxy.compare.summary import Summary
+from proxy.errors import StateError
 from proxy.feedback import Prediction
 from proxy.judge.gate import Gate, gate
 from proxy.measure.tally import add_counts
 from proxy.routing.split import POINTS, point
 from proxy.settings import Comparing
 from proxy.steering.status import ComparisonStatus
-from proxy.store.comparisons import Gap, KeptComparison
+from proxy.store.comparisons import ComparisonFiles, Gap, KeptComparison
 from proxy.terms import Arm, CopyResult, Pair
 
 if TYPE_CHECKING:
@@ -264,3 +265,22 @@ def targets(pair: Pair, running: Mapping[str, Running]) -> Iterator[Running]:
     found = running.get(pair.shadow.version)
     if found is not None and found.stable == stable:
         yield found
+
+
+def recovered(
+    files: ComparisonFiles, how: Comparing, names: tuple[str, str, str], now: float
+) -> Running:
+    """The comparison of (model, version, stable) as its file says, or afresh.  Blocks."""
+    model, version, stable = names
+    why = ""
+    try:
+        kept = files.read(model, version)
+        if kept is not None and kept.stable == stable:
+            return Running.again(how, kept, now)
+        if kept is not None:
+            why = f"stable was {kept.stable}, and is {stable}"
+    except (StateError, OtherOptions) as error:
+        why = str(error)
+    if why:
+        log.warning("%s: the comparison of %s begins afresh: %s", model, version, why)
+    return Running(how, model, version, stable, now)

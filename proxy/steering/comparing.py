@@ -15,13 +15,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from proxy.compare.comparison import OtherOptions
 from proxy.errors import StateError
 from proxy.feedback import Prediction
 from proxy.measure import ANSWERED, Report
 from proxy.routing.plan import ModelPlan, Plan
 from proxy.settings import Comparing
-from proxy.steering.compared import Running, View, targets
+from proxy.steering.compared import Running, View, recovered, targets
 from proxy.steering.pacing import Pacing
 from proxy.store.comparisons import ComparisonFiles
 from proxy.terms import Arm, Pair
@@ -161,7 +160,11 @@ class Comparisons:
     async def run(self) -> None:
         """Compare what is offered, until ``stop``; then keep what was compared."""
         while not self._stopping:
-            await self.turn()
+            try:
+                await self.turn()
+            except Exception:  # a fault of ours in one turn does not end them all
+                log.exception("comparisons: a turn failed")
+                await asyncio.sleep(1.0)
             pause = self.pacing.pause()
             if pause > 0:
                 await asyncio.sleep(pause)
@@ -352,27 +355,10 @@ class Comparisons:
             if shadow.version in self._models.get(model.name, {}):
                 continue
             now = self._clock()
-            name, version, stable = model.name, shadow.version, model.stable
-            running, _ = await _apart(lambda: self._recovered(how, name, version, stable, now))  # noqa: B023
+            files, name, version, stable = self._files, model.name, shadow.version, model.stable
+            running, _ = await _apart(lambda: recovered(files, how, (name, version, stable), now))  # noqa: B023
             running.comparison.rate = self.pacing.rate
             self._models.setdefault(model.name, {})[shadow.version] = running
-
-    def _recovered(
-        self, how: Comparing, model: str, version: str, stable: str, now: float
-    ) -> Running:
-        """As its file says, or afresh."""
-        why = ""
-        try:
-            kept = self._files.read(model, version)
-            if kept is not None and kept.stable == stable:
-                return Running.again(how, kept, now)
-            if kept is not None:
-                why = f"stable was {kept.stable}, and is {stable}"
-        except (StateError, OtherOptions) as error:
-            why = str(error)
-        if why:
-            log.warning("%s: the comparison of %s begins afresh: %s", model, version, why)
-        return Running(how, model, version, stable, now)
 
     def all(self) -> Iterator[Running]:
         """Every comparison that runs; to be looked at."""

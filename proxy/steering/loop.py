@@ -32,6 +32,7 @@ from proxy.steering.reverting import Reverting
 from proxy.steering.rules import Change, changes, rules
 from proxy.steering.status import (
     EndpointStatus,
+    LedgerStatus,
     ModelStatus,
     ShareStatus,
     Status,
@@ -79,10 +80,10 @@ class ReleaseDesk:
         self._refused: view.Refused | None = None
         #: Takes the exchanges that workers kept whole; never waits.
         self.sampled: Callable[[Sequence[Sample]], None] = _nobody
-        #: Takes each report for the comparisons; never waits.
+        #: Takes each report, and never waits; what the comparisons of a model say, by shadow.
         self.reported: Callable[[Report], None] = _nothing
-        #: What the comparisons of a model say, by shadow.
         self.compared: Callable[[str], Mapping[str, View | None]] = _no_comparisons
+        self.ledger: Callable[[], LedgerStatus | None] = _no_ledger
         stale = self._drop_stale(now)
         if stale:
             self._held.advance(now)
@@ -121,7 +122,9 @@ class ReleaseDesk:
 
     def outline(self) -> Status:
         """The status without its models."""
-        return view.outline(self._held, self._recorder, self._refused, self._clock())
+        found = view.outline(self._held, self._recorder, self._refused, self._clock())
+        found.ledger = self.ledger()
+        return found
 
     def models(self) -> Iterator[tuple[str, ModelStatus]]:
         """The models of the status, one by one: the desk may go on between two of them."""
@@ -380,6 +383,10 @@ def _nothing(_report: Report) -> None:
 
 def _no_comparisons(_model: str) -> Mapping[str, View | None]:
     return {}
+
+
+def _no_ledger() -> None:
+    """There is none."""
 
 
 def _reverted_stables(plan: Plan, held: Held) -> list[str]:
