@@ -37,7 +37,7 @@ SLICE: Final = 0.002
 MOST_WAITING: Final = 4_000
 MOST_BYTES: Final = 64 * 1024 * 1024
 #: Bytes of a pair's bodies from which on it is read in a thread.
-LARGE: Final = 64 * 1024
+LARGE: Final = 16 * 1024
 #: Labels that may wait before those who bring more are made to.
 MOST_LABELS: Final = 20_000
 #: Seconds between two saves of one comparison, and two looks at its figures.
