@@ -267,20 +267,20 @@ def targets(pair: Pair, running: Mapping[str, Running]) -> Iterator[Running]:
         yield found
 
 
+def size_of(pair: Pair) -> int:
+    """Bytes of its bodies."""
+    return len(pair.live.body) + len(pair.shadow.body)
+
+
 def recovered(
     files: ComparisonFiles, how: Comparing, names: tuple[str, str, str], now: float
 ) -> Running:
     """The comparison of (model, version, stable) as its file says, or afresh.  Blocks."""
     model, version, stable = names
-    why = ""
     try:
-        kept = files.read(model, version)
-        if kept is not None and kept.stable == stable:
-            return Running.again(how, kept, now)
+        kept = files.read(model, version, stable)
         if kept is not None:
-            why = f"stable was {kept.stable}, and is {stable}"
+            return Running.again(how, kept, now)
     except (StateError, OtherOptions) as error:
-        why = str(error)
-    if why:
-        log.warning("%s: the comparison of %s begins afresh: %s", model, version, why)
+        log.warning("%s: the comparison of %s begins afresh: %s", model, version, error)
     return Running(how, model, version, stable, now)

@@ -20,7 +20,7 @@ from proxy.feedback import Prediction
 from proxy.measure import ANSWERED, Report
 from proxy.routing.plan import ModelPlan, Plan
 from proxy.settings import Comparing
-from proxy.steering.compared import Running, View, recovered, targets
+from proxy.steering.compared import Running, View, recovered, size_of, targets
 from proxy.steering.pacing import Pacing
 from proxy.store.comparisons import ComparisonFiles
 from proxy.terms import Arm, Pair
@@ -43,12 +43,10 @@ MOST_LABELS: Final = 20_000
 #: Seconds between two saves of one comparison, and two looks at its figures.
 SAVE_EVERY: Final = 10.0
 LOOK_EVERY: Final = 5.0
-#: Seconds between two looks at whether there is room for labels.
-PACE: Final = 0.05
 #: Figures that are younger answer a question at once.
 FRESH: Final = 1.0
-#: Of the budget, what figures may take.
-_FOR_LOOKS: Final = 0.15
+#: Of the budget, what figures may take, and what files.
+_FOR_EITHER: Final = 0.1
 #: Seconds that stopping may take for what still waits.
 _PATIENCE: Final = 1.0
 
@@ -79,8 +77,8 @@ class Comparisons:
         self._labels: deque[Joined] = deque()
         self._asked: list[tuple[Running, asyncio.Future[View]]] = []
         self._news = asyncio.Event()
-        self._stopping = False
-        self._look_cost = 0.0
+        self._stopping = self._more_due = False
+        self._look_cost = self._save_cost = 0.0  # seconds
         self._faults = 0
         self.pacing = Pacing(_budget(rules))
         self.longest = 0.0  # seconds that the loop was held at once
@@ -125,7 +123,7 @@ class Comparisons:
     async def room(self) -> None:
         """Wait until there is room for more labels."""
         while len(self._labels) > MOST_LABELS and not self._stopping:  # noqa: ASYNC110 - seldom
-            await asyncio.sleep(PACE)
+            await asyncio.sleep(0.05)
 
     def views(self) -> Iterator[View]:
         """What each comparison said last."""
@@ -152,7 +150,7 @@ class Comparisons:
 
     @property
     def waiting(self) -> int:
-        """Pairs and labels that came and were not read yet."""
+        """Pairs and labels that were not read yet."""
         return len(self._waiting) + len(self._labels)
 
     # ---- the pump
@@ -168,7 +166,7 @@ class Comparisons:
             pause = self.pacing.pause()
             if pause > 0:
                 await asyncio.sleep(pause)
-            if not (self._waiting or self._labels or self._asked or self._changed):
+            if not (self.waiting or self._asked or self._changed or self._more_due):
                 await self._quiet()
         until = time.monotonic() + _PATIENCE
         while (self._waiting or self._labels) and time.monotonic() < until:
@@ -180,7 +178,8 @@ class Comparisons:
             running.tell()
             running.unsaved = True  # so that the file says until when it was compared
             await self._save(running)
-        self._answer_all()
+        for running, wanted in self._asked:
+            _resolve(wanted, running.view)
 
     def stop(self) -> None:
         """Ask ``run`` to end."""
@@ -192,13 +191,9 @@ class Comparisons:
         if self._changed:
             await self._follow()
         await self._slice()
-        now = self._clock()
-        for running in list(self.all()):
+        for running in self.all():
             running.tell()
-            if running.unsaved and now - running.saved_at >= SAVE_EVERY:
-                await self._save(running)
-            if running.unseen and now - running.viewed_at >= self._look_every():
-                await self._look(running)
+        await self._due(self._clock())
         asked, self._asked = self._asked, []
         for running, wanted in asked:
             if running.view is None or self._clock() - running.view.summary.at >= FRESH:
@@ -224,7 +219,7 @@ class Comparisons:
         if not running.comparison.takes(pair):
             running.passed_over()
             return
-        size = _size(pair)
+        size = size_of(pair)
         if len(self._waiting) >= MOST_WAITING or self._bytes + size > MOST_BYTES:
             running.lost()
             return
@@ -240,7 +235,7 @@ class Comparisons:
         self.pacing.worked(time.perf_counter() - began)
         while self._waiting and time.perf_counter() - began < SLICE:
             running, pair = self._waiting.popleft()
-            self._bytes -= (size := _size(pair))
+            self._bytes -= (size := size_of(pair))
             if size >= LARGE:
                 large = running, pair
                 break
@@ -281,6 +276,18 @@ class Comparisons:
 
     # ---- what is due
 
+    async def _due(self, now: float) -> None:
+        """One save and one look at most: pairs do not wait for those of all comparisons."""
+        saves = self._every(SAVE_EVERY, self._save_cost)
+        looks = self._every(LOOK_EVERY, self._look_cost)
+        save = next((it for it in self.all() if it.unsaved and now - it.saved_at >= saves), None)
+        if save is not None:
+            await self._save(save)
+        look = next((it for it in self.all() if it.unseen and now - it.viewed_at >= looks), None)
+        if look is not None:
+            await self._look(look)
+        self._more_due = save is not None or look is not None
+
     async def _look(self, running: Running) -> None:
         now = self._clock()
         running.unseen, running.viewed_at = False, now
@@ -293,10 +300,10 @@ class Comparisons:
         self._look_cost += 0.3 * (spent - self._look_cost)
         self.pacing.worked(spent)
 
-    def _look_every(self) -> float:
-        """Seconds; longer where many comparisons would take too much of the budget."""
-        cost = self._look_cost * sum(map(len, self._models.values()))
-        return max(LOOK_EVERY, cost / (self.pacing.budget * _FOR_LOOKS))
+    def _every(self, seconds: float, cost: float) -> float:
+        """``seconds``; more where many comparisons would take too much of the budget."""
+        together = cost * sum(map(len, self._models.values()))
+        return max(seconds, together / (self.pacing.budget * _FOR_EITHER))
 
     async def _save(self, running: Running) -> None:
         """To its file; labels that are in it are settled."""
@@ -317,6 +324,7 @@ class Comparisons:
             running.saved_at = before if self._stopping else now
             return
         running.error = ""
+        self._save_cost += 0.3 * (spent - self._save_cost)
         self.pacing.worked(spent)
         if settled:
             self._settled(settled)
@@ -347,7 +355,7 @@ class Comparisons:
         if not self._models[running.model]:
             del self._models[running.model]
         self._waiting = deque(it for it in self._waiting if it[0] is not running)
-        self._bytes = sum(_size(pair) for _, pair in self._waiting)
+        self._bytes = sum(size_of(pair) for _, pair in self._waiting)
 
     async def _begin(self, model: ModelPlan) -> None:
         how = self._rules[model.name]
@@ -364,10 +372,6 @@ class Comparisons:
         """Every comparison that runs; to be looked at."""
         for several in self._models.values():
             yield from several.values()
-
-    def _answer_all(self) -> None:
-        for running, wanted in self._asked:
-            _resolve(wanted, running.view)
 
 
 async def _apart(work: Callable[[], T]) -> tuple[T, float]:
@@ -386,10 +390,6 @@ def _resolve(wanted: asyncio.Future[View], view: View | None) -> None:
             wanted.cancel()
         else:
             wanted.set_result(view)
-
-
-def _size(pair: Pair) -> int:
-    return len(pair.live.body) + len(pair.shadow.body)
 
 
 def _budget(rules: Mapping[str, Comparing]) -> float:

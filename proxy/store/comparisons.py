@@ -1,4 +1,4 @@
-"""Comparisons on the disk: one file for each model and shadow, replaced whole.
+"""Comparisons on the disk: one file for each shadow and stable version of a model, replaced whole.
 
 What is in a file was counted until ``at``; what was counted afterwards is lost with the process.
 Labels are the exception: a file names those that are in it, so that one that the ledger hands
@@ -53,12 +53,16 @@ class ComparisonFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def path(self, model: str, version: str) -> Path:
-        return self.folder / model / f"{version}{_SUFFIX}"
+    def path(self, model: str, version: str, stable: str) -> Path:
+        """No version's name holds an @."""
+        return self.folder / model / f"{version}@{stable}{_SUFFIX}"
 
     def write(self, kept: KeptComparison) -> None:
         """Replace the file, whole or not at all; it outlives a power cut.  Raises StateError."""
-        path, content = self.path(kept.model, kept.version), msgspec.msgpack.encode(kept)
+        path, content = (
+            self.path(kept.model, kept.version, kept.stable),
+            msgspec.msgpack.encode(kept),
+        )
         if len(content) > LARGEST:
             raise StateError(f"{path}: {len(content)} bytes; allowed are at most {LARGEST}")
         try:
@@ -68,9 +72,9 @@ class ComparisonFiles:
         except OSError as error:
             raise StateError(f"{path}: cannot be written: {error.strerror or error}") from error
 
-    def read(self, model: str, version: str) -> KeptComparison | None:
+    def read(self, model: str, version: str, stable: str) -> KeptComparison | None:
         """None where there is none.  Raises StateError for what is no comparison."""
-        path = self.path(model, version)
+        path = self.path(model, version, stable)
         try:
             with path.open("rb") as file:
                 content = file.read(LARGEST + 1)
@@ -81,10 +85,11 @@ class ComparisonFiles:
             raise StateError(f"{path}: cannot be read: {error.strerror or error}") from error
         except msgspec.DecodeError as error:
             raise StateError(f"{path}: found no comparison: {str(error)[:120]}") from None
-        if (kept.format, kept.model, kept.version) != (FORMAT, model, version):
+        found = kept.format, kept.model, kept.version, kept.stable
+        wanted = FORMAT, model, version, stable
+        if found != wanted:
             raise StateError(
-                f"{path}: found format {kept.format} of {kept.model} {kept.version}; allowed is "
-                f"format {FORMAT} of {model} {version}"
+                f"{path}: found format, model, shadow and stable {found}; allowed are {wanted}"
             )
         return kept
 
