@@ -39,6 +39,8 @@ MOST_ROWS: Final = 1_000
 #: A copy that was sent, and whose pair was lost: by a worker's bounds, by the desk's.
 LOST_WORKER: Final = "pair_dropped"
 LOST_DESK: Final = "pair_dropped_desk"
+#: Seconds that a pair of the beginning may have been under way to the desk.
+_UNDER_WAY: Final = 2.0
 _SENT: Final = CopyResult.SENT.value
 _LOGGED: Final = SCORES | {Kind.CLASS}
 _SALT: Final = b"desk/shadow-predictions"
@@ -188,7 +190,7 @@ class Running:
         made, label = joined.prediction, joined.label
         known = joined.id in self._known
         wanted = not self.how.label or label.name == self.how.label
-        if made.live == self.stable and made.at >= self.began and wanted and not known:
+        if made.live == self.stable and made.at >= self.began - _UNDER_WAY and wanted and not known:
             live = msgspec.structs.replace(
                 made, version=made.live, arm=Arm.STABLE.value, value=made.live_value
             )
