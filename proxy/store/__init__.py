@@ -4,7 +4,8 @@ nothing that was ever written is lost or changed without a word.
 The history is one append-only file of chained JSON lines; latches, overrides and the last plan
 number are folded from it.  Evidence files keep the judge's state: a snapshot, and what came
 after it; comparisons.py keeps what shadows were counted in.  This room blocks on the disk, so its
-callers use a thread (evidence has its own), and nothing that takes traffic away from a canary ever waits for it.
+callers use a thread (evidence has its own), and nothing that takes traffic away from a canary
+ever waits for it.
 """
 
 from proxy.store.entries import Entry, Event, finite
