@@ -258,14 +258,19 @@ def _told(
         yield Text()
         yield Text.assemble(
             plain(it.guardrail, "bold"),
-            f"  {share(it.base_rate)} of stable's customers an hour, reverts at an e-value of "
-            f"{it.needed:.10g}",
+            f"  {share(it.base_rate)} of stable's customers an hour, {_DOES[it.effect]} at an "
+            f"e-value of {it.needed:.10g}",
         )
         yield _table(it)
         yield (
-            f"chance of a false revert: at most {share(it.bound)}, simulated "
+            f"chance of a false {_FALSE[it.effect]}: at most {share(it.bound)}, simulated "
             f"{share(it.false_revert)}"
         )
+
+
+#: What comes of it, by the effect of a finding.
+_DOES = {"revert": "reverts", "hold": "holds the share", "none": "only tells (dry run)"}
+_FALSE = {"revert": "revert", "hold": "hold", "none": "alarm"}
 
 
 def _table(found: Outlook) -> RenderableType:
