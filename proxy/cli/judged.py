@@ -103,7 +103,11 @@ def _number(it: FindingStatus, *names: str) -> str:
 
 
 def _seen(it: FindingStatus) -> bool:
-    return any(it.numbers.get(name) for name in ("canary_events", "stable_events"))
+    """Events, values, or (of the sample ratio) customers."""
+    counted = ("canary_events", "stable_events", "with_values")
+    if not any(name in it.numbers for name in counted):
+        counted = ("canary_customers", "stable_customers")
+    return any(it.numbers.get(name) for name in counted)
 
 
 def _suspect(it: FindingStatus) -> bool:

@@ -85,12 +85,13 @@ def plan(
     admin: Admin = None,
     as_json: Json = False,
 ) -> None:
-    """Say what the guardrails of MODEL will find, and how soon, before a canary starts.
+    """Say what the guardrails will find, and how soon.
 
-    For each step of the release: customers by arm, the smallest effect that is found in four of
-    five releases, the chance to find a doubling by the end of the step, and the median time to
-    find it at this share. Warnings come first. Customers and rates are those of the running
-    pointsman; with --customers-per-hour and --base-rate for every guardrail it is not asked.
+    For a canary that is to start. For each step of the release: customers by arm, the smallest
+    effect that is found in four of five releases, the chance to find a doubling by the end of the
+    step, and the median time to find it at this share. Warnings come first. Customers and rates
+    are those of the running pointsman; with --customers-per-hour and --base-rate for every
+    guardrail it is not asked.
 
     A base rate is the chance that a customer of an hour has the bad event within it.
 
