@@ -105,9 +105,9 @@ def _number(it: FindingStatus, *names: str) -> str:
 def _seen(it: FindingStatus) -> bool:
     """Events, values, or (of the sample ratio) customers."""
     counted = ("canary_events", "stable_events", "with_values")
-    if not any(name in it.numbers for name in counted):
-        counted = ("canary_customers", "stable_customers")
-    return any(it.numbers.get(name) for name in counted)
+    if any(name in it.numbers for name in counted):
+        return any(it.numbers.get(name) for name in counted)
+    return bool(it.numbers.get("canary_customers") or it.numbers.get("stable_customers"))
 
 
 def _suspect(it: FindingStatus) -> bool:
