@@ -18,6 +18,7 @@ from proxy.errors import ConfigError
 from proxy.measure import EndpointState, ModelTally, PoolState, Report, Tally, histogram
 from proxy.settings import Settings, load
 from proxy.steering import ReleaseDesk
+from proxy.steering.status import LedgerStatus
 from proxy.store import History
 from proxy.terms import Half, Incident, Outcome, Pair
 
@@ -68,6 +69,7 @@ class Door:
         self.url = url
         self.desk = desk
         self.config = config
+        self.ledger = LedgerStatus("/state/ledger.sqlite3", "", 7, 0, 0)
         self.session = aiohttp.ClientSession()
 
     async def ask(
@@ -164,6 +166,7 @@ async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     clock = Clock()
     evidence = tmp_path / ".pointsman" / "evidence"
     desk = ReleaseDesk(load(config), history, lambda _plan: None, clock, evidence)
+    desk.ledger = lambda: made.ledger
     sock = socket.create_server(("127.0.0.1", 0))
     made = Door(f"http://127.0.0.1:{sock.getsockname()[1]}", desk, config, clock)
 

@@ -23,7 +23,7 @@ from proxy.admin.packed import ENCODINGS, Unpacker
 from proxy.admin.problems import Problem
 from proxy.errors import StateError
 from proxy.feedback import Broken, Document, Fault, Forms, Item, Lines, Splitter, alertmanager
-from proxy.feedback.bodies import Raw
+from proxy.feedback.bodies import Raw, TooMany
 from proxy.feedback.values import LONGEST_NAME
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ class Read:
     def add(self, raw: Sequence[tuple[int, Raw]]) -> None:
         """Raises Problem 413 for too many."""
         if len(self.items) + self.faults + len(raw) > self._most:
-            detail = f"The body holds more than {self._most} events; send them in several"
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+            raise _too_many(self._most)
         read = self._forms.read
         for index, each in raw:
             self.keep(read(index, each))
@@ -118,7 +117,7 @@ async def post_feedback(request: web.Request) -> web.Response:
     told, feedback = _told(request, frozenset({"rejected"})), _feedback(request)
     async with _turn(request):
         read = Read(Forms(_now(), feedback.models, feedback.hashed), MOST_EVENTS, told)
-        splitter = _splitter(request, "events")
+        splitter = _splitter(request, "events", MOST_EVENTS)
         async for piece in _pieces(request):
             await asyncio.to_thread(_each, read, splitter.feed, piece)
         await _finish(read, splitter)
@@ -147,7 +146,7 @@ async def post_signals(request: web.Request) -> web.Response:
             alerts = alertmanager.read(body, now, source)
             await asyncio.to_thread(_alerts, read, alerts)
         else:
-            splitter = _splitter(request, "signals")
+            splitter = _splitter(request, "signals", MOST_SIGNALS)
             await asyncio.to_thread(_each, read, splitter.feed, body)
             await _finish(read, splitter)
         noted = await feedback.signals.take(read.items)
@@ -198,8 +197,8 @@ async def _turn(request: web.Request) -> AsyncIterator[None]:
         turn.release()
 
 
-def _splitter(request: web.Request, wrapper: str) -> Splitter:
-    return Lines() if request.content_type in LINES else Document(wrapper)
+def _splitter(request: web.Request, wrapper: str, most: int) -> Splitter:
+    return Lines(most) if request.content_type in LINES else Document(wrapper, most)
 
 
 async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
@@ -237,8 +236,16 @@ def _too_large(found: str) -> Problem:
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
+def _too_many(most: int) -> Problem:
+    detail = f"The body holds more than {most} items; send them in several"
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+
 def _each(read: Read, feed: Any, piece: bytes) -> None:
-    read.add(feed(piece))
+    try:
+        read.add(feed(piece))
+    except TooMany as many:
+        raise _too_many(many.args[0]) from None
 
 
 def _alerts(read: Read, alerts: Iterator[Item | Fault]) -> None:
@@ -256,6 +263,8 @@ async def _finish(read: Read, splitter: Splitter) -> None:
     """Read what is left.  Raises Problem 400 when the body as a whole is broken."""
     try:
         left = await asyncio.to_thread(splitter.finish)
+    except TooMany as many:
+        raise _too_many(many.args[0]) from None
     except Broken as broken:
         raise Problem(HTTPStatus.BAD_REQUEST, str(broken)) from broken
     for start in range(0, len(left), SLICE):

@@ -211,6 +211,8 @@ TABLE: Final = (
         "Lines of evidence files that the disk had no room for.",
     ),
     Row("pointsman_evidence_ok", "gauge", (), "0 while evidence files cannot be written."),
+    Row("pointsman_ledger_ok", "gauge", (), "0 while the database takes nothing."),
+    Row("pointsman_ledger_lost_total", "counter", (), "Predictions that were not logged."),
     Row(
         "pointsman_endpoint_in_flight",
         "gauge",

@@ -214,6 +214,9 @@ def _house(made: Board, totals: Totals, status: Status) -> None:
     if status.evidence is not None:
         made.add("pointsman_evidence_lines_lost_total", (), status.evidence.lost)
         made.add("pointsman_evidence_ok", (), not status.evidence.error)
+    if (ledger := status.ledger) is not None:
+        made.add("pointsman_ledger_ok", (), not ledger.error)
+        made.add("pointsman_ledger_lost_total", (), ledger.lost)
     made.add("pointsman_plan_number", (), status.plan_number)
     if status.judged_seconds_ago is not None:
         made.add("pointsman_desk_silence_seconds", (), status.judged_seconds_ago)

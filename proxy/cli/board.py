@@ -61,6 +61,11 @@ def alarms(status: Status) -> Iterator[RenderableType]:
     if status.evidence is not None and status.evidence.error:
         lost = f"{status.evidence.lost} lines lost"
         yield plain(f"EVIDENCE CANNOT BE WRITTEN, {lost}: {status.evidence.error}", RED)
+    if status.ledger is not None and status.ledger.error:
+        lost = f"{status.ledger.pending:,} predictions wait, {status.ledger.lost:,} lost"
+        yield plain(
+            f"LEDGER CANNOT BE WRITTEN, no feedback is taken, {lost}: {status.ledger.error}", RED
+        )
     if status.history.repaired:
         yield plain(f"history: {status.history.repaired}", YELLOW)
     if not status.workers:
@@ -85,11 +90,11 @@ def _model(name: str, model: ModelStatus) -> list[RenderableType]:
         parts.append(_arms(model))
     parts += [indented(line) for line in (*_failed(model), *_shadows(model))]
     parts += [
-        indented(f"{it.check}: {it.verdict}: {it.message}", judged.STYLE.get(it.verdict, ""))
+        indented(f"{it.check}: {judged.word(it)}: {it.message}", judged.STYLE.get(it.verdict, ""))
         for it in model.findings
         if it.verdict != "pass"
     ]
-    parts += [indented(line, style) for line, style in judged.guardrails(model)]
+    parts += judged.trial(model)
     parts += [indented(line, YELLOW) for line in _endpoints_out(model)]
     counted = _counted(model)
     return [*parts, indented(counted)] if counted else parts
@@ -111,7 +116,10 @@ def _split(model: ModelStatus) -> str:
         )
         if value is not None
     ]
-    return f"{words}, realised {' and '.join(realised) or 'nothing yet'}"
+    if not realised:
+        return f"{words}, realised nothing yet"
+    last = f"in the last {model.share.seconds:g} s"
+    return f"{words}, realised {' and '.join(realised)} {last}"
 
 
 def _canary(canary: CanaryStatus) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
-from proxy.cli.show import RED, YELLOW, clock, percent
-from proxy.steering.status import FindingStatus, ModelStatus
+from rich.console import RenderableType
+from rich.padding import Padding
 
-STYLE = {"fail": RED, "error": "red", "inconclusive": YELLOW}
+from proxy.cli.show import RED, YELLOW, clock, indented, percent, plain, table
+from proxy.steering.status import FindingStatus, ModelStatus, TrialStatus
+
+STYLE = {"fail": RED, "error": "red", "inconclusive": YELLOW, "pass": "green"}
 #: (a line, its style)
 Line = tuple[str, str]
 _RESULT = {"recovered": "green", "not_recovered": RED, "inconclusive": YELLOW}
@@ -37,36 +41,101 @@ def bound(model: ModelStatus) -> Iterator[Line]:
         yield f"{words}: {result}: {found.message}", _RESULT.get(found.result, "")
 
 
-def guardrails(model: ModelStatus) -> Iterator[Line]:
-    """One line for each guardrail and protected segment, under what they all have in common."""
-    trial = model.trial
-    if trial is None:
+def trial(model: ModelStatus) -> Iterator[RenderableType]:
+    """What the judge made of the canary: a row for each guardrail and protected segment that saw
+    anything, then what does harm as a sentence."""
+    found = model.trial
+    if found is None:
         return
-    customers = ", ".join(f"{arm} about {n:,}" for arm, n in trial.customers.items())
-    dropped = f", {trial.dropped:,} incidents dropped" if trial.dropped else ""
-    lasted = f"since {clock(trial.began)}"
-    if trial.ended is not None:
-        lasted = f"from {clock(trial.began)} to {clock(trial.ended)}"
-    yield (
-        f"trial of {trial.version} beside {trial.stable} {lasted}, alpha "
-        f"{trial.alpha:g}: customers {customers or 'not known yet'}{dropped}",
-        "",
+    yield indented(_head(found))
+    quiet = [it for it in model.guardrails if it.verdict == "not_yet" and not _seen(it)]
+    seen = [it for it in model.guardrails if it not in quiet]
+    if seen:
+        yield Padding(_table(seen), (0, 0, 0, 2), expand=False)
+    if quiet:
+        yield indented(f"not yet, for nothing was seen: {', '.join(_gathered(quiet))}")
+    for it in seen:
+        if it.verdict in {"fail", "error"} or _suspect(it):
+            yield indented(f"{it.check}: {it.message}", _style(it))
+
+
+def _head(found: TrialStatus) -> str:
+    customers = ", ".join(f"{arm} about {n:,}" for arm, n in found.customers.items())
+    dropped = f", {found.dropped:,} incidents dropped" if found.dropped else ""
+    lasted = f"since {clock(found.began)}"
+    if found.ended is not None:
+        lasted = f"from {clock(found.began)} to {clock(found.ended)}"
+    return (
+        f"trial of {found.version} beside {found.stable} {lasted}, alpha "
+        f"{found.alpha:g}: customers {customers or 'not known yet'}{dropped}"
     )
-    for it in model.guardrails:
-        yield f"  {it.check}: {it.verdict}{_does(it)}: {it.message}{_evidence(it)}", _style(it)
+
+
+def _table(findings: list[FindingStatus]) -> RenderableType:
+    numbers = ("canary", "expected", "stable", "e-value", "needed")
+    shown = table("guardrail", "verdict", "if it fails", *numbers, right=numbers)
+    for it in findings:
+        style = _style(it)
+        shown.add_row(
+            plain(it.check),
+            plain(word(it), style),
+            _does(it),
+            *(_number(it, *names) for names in _COLUMNS),
+        )
+    return shown
+
+
+#: Customers with the event, or the means; of the sample ratio those who came.
+_COLUMNS = (
+    ("canary_events", "canary_mean", "canary_customers"),
+    ("expected",),
+    ("stable_events", "stable_mean", "stable_customers"),
+    ("e_value",),
+    ("needed",),
+)
+
+
+def _number(it: FindingStatus, *names: str) -> str:
+    found = next((it.numbers[name] for name in names if name in it.numbers), None)
+    if found is None:
+        return "-"
+    return f"{found:,.0f}" if 999.5 <= abs(found) < 1e7 else f"{found:.3g}"
+
+
+def _seen(it: FindingStatus) -> bool:
+    return any(it.numbers.get(name) for name in ("canary_events", "stable_events"))
+
+
+def _suspect(it: FindingStatus) -> bool:
+    """Not shown yet, but chance alone would seldom look so."""
+    return it.verdict == "inconclusive" and it.numbers.get("e_value", 0.0) > _SUSPECT
+
+
+#: An e-value from which on a person may want to read the sentence.
+_SUSPECT = 3.0
+
+
+def _gathered(findings: list[FindingStatus]) -> Iterator[str]:
+    """Names, a guardrail with its segments as one: ``errors (5 segments as well)``."""
+    segments = Counter(it.check.partition("[")[0] for it in findings if "[" in it.check)
+    for it in findings:
+        name, bracket, _ = it.check.partition("[")
+        if bracket and any(other.check == name for other in findings):
+            continue
+        more = segments[name] if not bracket else 0
+        many = "segment" if more == 1 else "segments"
+        yield f"{it.check} (and {more} {many})" if more else it.check
+
+
+def word(it: FindingStatus) -> str:
+    """The verdict as it is spoken of."""
+    return it.verdict.replace("_", " ")
 
 
 def _does(it: FindingStatus) -> str:
     if it.passed:
-        return " (cleared by a person)"
-    return {"none": " (dry run)", "hold": " (holds)"}.get(it.effect, "")
-
-
-def _evidence(it: FindingStatus) -> str:
-    value, needed = it.numbers.get("e_value"), it.numbers.get("needed")
-    if value is None or needed is None or "e-value" in it.message:
-        return ""
-    return f" [e-value {value:.3g} of {needed:g}]"
+        return "cleared by a person"
+    return {"none": "told only", "hold": "holds"}.get(it.effect, "reverts")
 
 
 def _style(it: FindingStatus) -> str:

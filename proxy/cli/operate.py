@@ -52,8 +52,9 @@ def status(
 
     A table for each model: the arms with their requests, errors and latency over the last
     minute; the share asked and the share realised; shadow copies; latched reverts with their
-    reason; endpoints taken out; the workers. A config that was refused and workers that do not
-    hear the desk are shown on top.
+    reason; what each guardrail makes of the canary; endpoints taken out; the workers. A config
+    that was refused, a disk or a database that is not written, and workers that do not hear the
+    desk are shown on top.
 
     \b
     Examples:

@@ -112,8 +112,12 @@ def duration(seconds: float | None) -> str:
 
 
 def clock(at: float) -> str:
-    """A moment, in UTC."""
-    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    """A moment, in UTC; one that no calendar has (of a damaged file) as the number it is."""
+    try:
+        moment = datetime.datetime.fromtimestamp(at, datetime.UTC)
+    except (OverflowError, ValueError, OSError):
+        return f"{at:g} s"
+    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def plan(

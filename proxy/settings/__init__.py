@@ -2,7 +2,7 @@
 
 The law of this room: a broken config never becomes ``Settings``; every fault is named with
 file, line, path, what was found and what is allowed; no secret is ever printed.  Files and the
-environment are read in load.py, testers.py, profiles.py, watch.py and processors.py only.  A
+environment are read in load.py, secrets.py, profiles.py, watch.py and processors.py only.  A
 worker never imports this room.
 """
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from proxy.routing import place
-from proxy.settings import qualitycheck
+from proxy.settings import qualitycheck, unheard
 from proxy.settings.compile import compile_model
 from proxy.settings.document import Where
 from proxy.settings.grammar import Address
@@ -60,9 +60,9 @@ def _all_models(settings: Settings) -> Iterator[Problem]:
         yield from _fallback(where, model)
         yield from _lists(where, model)
         yield from _guardrails(where, model)
-        yield from _blind(where, model)
         yield from _last_resort(where, model)
         yield from qualitycheck.check(where, model)
+        yield from unheard.check(where, model)
 
 
 def _guardrails(where: Where, model: Model) -> Iterator[Problem]:
@@ -71,31 +71,6 @@ def _guardrails(where: Where, model: Model) -> Iterator[Problem]:
         yield Problem(
             (*where, "guardrails", *fault.tail), f"found {fault.found}; allowed is {fault.allowed}"
         )
-
-
-def _blind(where: Where, model: Model) -> Iterator[Problem]:
-    """A rule whose events nobody makes would look as if it watched over something."""
-    for name, rule in model.guardrails.rules.items():
-        here = (*where, "guardrails", "rules", name)
-        if rule.event in ("bad_input", "bad_output") and model.quality is None:
-            yield Problem(
-                (*here, "event"),
-                f"found {rule.event} without quality, which looks for it; "
-                f"allowed is {rule.event} with quality",
-            )
-        if rule.event != "label":
-            continue
-        if model.predictions is None:
-            yield Problem(
-                (*here, "event"),
-                "found label without predictions, which labels are held against; "
-                "allowed is label with predictions",
-            )
-        if rule.of is not None and rule.of not in model.labels:
-            known = ", ".join(map(show, model.labels)) or "(none is declared in labels)"
-            yield Problem(
-                (*here, "of"), f"found {show(rule.of)}; allowed is one of labels: {known}"
-            )
 
 
 def _last_resort(where: Where, model: Model) -> Iterator[Problem]:

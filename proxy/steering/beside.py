@@ -18,6 +18,7 @@ from proxy.settings import RETENTION, Settings, examinations, feedback_policies
 from proxy.steering.feedback import Feedback
 from proxy.steering.loop import ReleaseDesk
 from proxy.steering.samples import Samples
+from proxy.steering.status import LedgerStatus
 from proxy.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Beside:
             if course.recovered:
                 self.feedback.restore(model, course.version, course.began, course.steps)
         desk.sampled = self.samples.offer
+        desk.ledger = self._ledger_status
 
     def start(self) -> None:
         """Begin, on the running loop."""
@@ -60,6 +62,10 @@ class Beside:
         self._settings = settings
         self.feedback.use(feedback_policies(settings), self._desk.plan, time.time())
         self.samples.use(examinations(settings))
+
+    def _ledger_status(self) -> LedgerStatus:
+        now = self.ledger.status()
+        return LedgerStatus(now.database, now.error, now.logged, now.lost, now.pending)
 
     async def close(self) -> None:
         await self._tasks.cancel()

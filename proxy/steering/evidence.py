@@ -183,8 +183,8 @@ class Trials:
         began = found.header.began
         course = Course(trial, rules, version, model.stable, began, recovered=True)
         course.steps = changes(Step(it.at, round(it.share * 100, 2)) for it in found.lines)
-        log.info("trial of %s %s: taken up again, with %d lines of evidence since %.0f",
-                 model.name, version, len(found.lines), began)  # fmt: skip
+        log.info("trial of %s %s: taken up again from a snapshot and %d lines of "
+                 "evidence", model.name, version, len(found.lines))  # fmt: skip
         return course
 
     def _head(self, model: str, version: str) -> Head:

@@ -31,6 +31,7 @@ from proxy.steering.reverting import Reverting
 from proxy.steering.rules import Change, changes, rules
 from proxy.steering.status import (
     EndpointStatus,
+    LedgerStatus,
     ModelStatus,
     ShareStatus,
     Status,
@@ -78,6 +79,7 @@ class ReleaseDesk:
         self._refused: view.Refused | None = None
         #: Takes the exchanges that workers kept whole; never waits.
         self.sampled: Callable[[Sequence[Sample]], None] = _nobody
+        self.ledger: Callable[[], LedgerStatus | None] = _no_ledger
         stale = self._drop_stale(now)
         if stale:
             self._held.advance(now)
@@ -116,7 +118,9 @@ class ReleaseDesk:
 
     def outline(self) -> Status:
         """The status without its models."""
-        return view.outline(self._held, self._recorder, self._refused, self._clock())
+        found = view.outline(self._held, self._recorder, self._refused, self._clock())
+        found.ledger = self.ledger()
+        return found
 
     def models(self) -> Iterator[tuple[str, ModelStatus]]:
         """The models of the status, one by one: the desk may go on between two of them."""
@@ -362,6 +366,10 @@ class ReleaseDesk:
 
 def _nobody(_samples: Sequence[Sample]) -> None:
     """Nothing is done with samples."""
+
+
+def _no_ledger() -> None:
+    """There is none."""
 
 
 def _reverted_stables(plan: Plan, held: Held) -> list[str]:

@@ -146,6 +146,20 @@ class EvidenceFilesStatus(msgspec.Struct):
     error: str
 
 
+class LedgerStatus(msgspec.Struct):
+    """The database of predictions and feedback; null where there is none.
+
+    ``error`` is why nothing can be written now, "" when all is well; the counts of predictions
+    run since the start of the desk.
+    """
+
+    database: str  # where it is, without its secret
+    error: str
+    logged: int
+    lost: int
+    pending: int
+
+
 class HoldStatus(msgspec.Struct):
     """The canary's share may not grow above ``percent``, until a person clears it."""
 
@@ -253,3 +267,4 @@ class Status(msgspec.Struct):
     reverts: list[RevertStatus]  # the last hundred, the newest first
     judged_seconds_ago: float | None  # since the control loop last ran; null before it did
     evidence: EvidenceFilesStatus | None = None
+    ledger: LedgerStatus | None = None

@@ -20,6 +20,8 @@ PLAIN: Final = ".jsonl"
 GZIPPED: Final = ".jsonl.gz"
 #: A gzip in the making; the file it is made of is still there.
 UNFINISHED: Final = ".jsonl.gz.part"
+#: A changed byte may make a line no UTF-8, or too deep: it is damaged like any other.
+_DAMAGE: Final = (UnicodeDecodeError, RecursionError)
 _NAME: Final = re.compile(r"([0-9]{10,})\.jsonl(\.gz)?")
 
 
@@ -85,17 +87,23 @@ def encode(line: Evidence | Header | Ended) -> bytes:
 
 def decode(line: bytes) -> Evidence | Ended:
     """A line behind the header.  Raises msgspec.DecodeError."""
-    if line.startswith(_END):
-        return _ENDED.decode(line)
     try:
-        return _EVIDENCE.decode(line)
-    except msgspec.ValidationError:
-        return _LAX.decode(line)
+        if line.startswith(_END):
+            return _ENDED.decode(line)
+        try:
+            return _EVIDENCE.decode(line)
+        except msgspec.ValidationError:
+            return _LAX.decode(line)
+    except _DAMAGE as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def decode_header(line: bytes) -> Header:
     """The first line.  Raises msgspec.DecodeError."""
-    return _HEADER.decode(line)
+    try:
+        return _HEADER.decode(line)
+    except _DAMAGE as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def torn(line: bytes) -> bool:

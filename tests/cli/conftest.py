@@ -55,8 +55,8 @@ GUARDED = """\
         approvals: {event: kpi, of: approved, direction: decrease, tolerance: 0.05}
         spent: {event: kpi, of: spent, measure: mean, direction: decrease}
         wrong: {event: label, of: default, segments: [age_band]}
+    labels: {default: {threshold: 0.5}}
     predictions: {}
-    labels: {default: {}}
     segments: {age_band: {header: X-Age-Band, values: [young, old]}}
 """
 

@@ -262,8 +262,12 @@ async def test_a_hold_and_its_clearing(door: Door, at: Callable[..., Any]) -> No
     told = await at("status")
     assert "HELD 2 at 5 % since" in told.stdout
     assert "trial of 2 beside 1 since" in told.stdout
-    for check in ("errors", "errors[age=young]", "slow: fail (holds)", "sample_ratio"):
-        assert f"  {check}:" in told.stdout, check
+    rows = [line.split() for line in told.stdout.splitlines()]
+    assert ["slow", "fail", "holds", "6", "0", "0", "4.83e+04", "60"] in [
+        [*row[:6], "4.83e+04", *row[7:]] for row in rows if row[:1] == ["slow"]
+    ]
+    assert "not yet, for nothing was seen: errors (and 1 segment), sample_ratio" in told.stdout
+    assert "slow: canary 2: 6 of its customers waited over 1.00 s" in told.stdout
     told = await at("split", "set", "credit-risk", "6")
     assert told.exit_code == 1
     assert "pointsman split clear-hold credit-risk" in told.stderr
@@ -272,7 +276,7 @@ async def test_a_hold_and_its_clearing(door: Door, at: Callable[..., Any]) -> No
     assert await last(door) == ("hold_cleared", "ada", "known")
     told = await at("status")
     assert "HELD" not in told.stdout
-    assert "slow: fail (cleared by a person)" in told.stdout
+    assert "cleared by a person" in told.stdout
     told = await at("split", "clear-hold", "credit-risk")
     assert (told.exit_code, "not held" in told.stderr) == (1, True)
 
@@ -292,3 +296,15 @@ async def test_a_shift_and_its_clearing(door: Door, at: Callable[..., Any]) -> N
     door.desk.tick()
     told = await at("status")
     assert "INCONCLUSIVE: another version is stable now" in told.stdout
+
+
+async def test_a_ledger_that_takes_nothing_is_shown_on_top(
+    door: Door, at: Callable[..., Any]
+) -> None:
+    assert "LEDGER" not in (await at("status")).stdout
+    door.ledger.error, door.ledger.pending = "no room", 1200
+    told = await at("status")
+    assert "LEDGER CANNOT BE WRITTEN, no feedback is taken, 1,200 predictions wait" in told.stdout
+    assert "no room" in told.stdout
+    _, text, _ = await door.ask("GET", "/metrics")
+    assert "pointsman_ledger_ok 0" in str(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import tracemalloc
 from collections.abc import Sequence
 
 import msgspec
@@ -13,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.feedback import Broken, Document, Fault, Forms, Item, Lines, alertmanager, hasher
-from proxy.feedback.bodies import split
+from proxy.feedback.bodies import TooMany, split
+
+MOST = 250_000
 
 EVENT = {"type": "kpi", "model": "m", "customer": "c", "name": "n", "value": 1, "at": 1.7e9}
 plain = st.recursive(
@@ -38,7 +41,7 @@ def raws(items: Sequence[bytes | msgspec.Raw]) -> list[object]:
     ],
 )
 def test_a_document(body: bytes, items: list[object]) -> None:
-    assert raws(split(body, "events")) == items
+    assert raws(split(body, "events", MOST)) == items
 
 
 @pytest.mark.parametrize(
@@ -60,19 +63,19 @@ def test_a_document(body: bytes, items: list[object]) -> None:
 )
 def test_a_body_whose_end_nobody_knows_is_refused(body: bytes, said: str) -> None:
     with pytest.raises(Broken, match=said.replace("}", r"\}")):
-        split(body, "events")
+        split(body, "events", MOST)
 
 
 def test_a_broken_item_costs_itself() -> None:
     body = b'{"events": [{"a": 1}, {"b": NaN, "t": "],}\\""}, tru, {"c": 2}]}'
-    items = split(body, "events")
+    items = split(body, "events", MOST)
     assert [bytes(it) for it in items] == [
         b'{"a": 1}', b'{"b": NaN, "t": "],}\\""}', b"tru", b'{"c": 2}',
     ]  # fmt: skip
 
 
 def test_one_object_that_is_broken_is_one_item() -> None:
-    assert list(split(b'{"a": NaN}', "events")) == [b'{"a": NaN}']
+    assert list(split(b'{"a": NaN}', "events", MOST)) == [b'{"a": NaN}']
 
 
 @given(st.lists(plain, max_size=5), st.sampled_from([None, 0, 1]))
@@ -80,8 +83,8 @@ def test_by_hand_as_by_the_decoder(items: list[object], indent: int | None) -> N
     """One item that is no JSON takes the slow way; the others come out the same."""
     good = json.dumps(items, indent=indent).encode()
     slow = (good[:-1] + (b",NaN]" if items else b"NaN]")) if good != b"[]" else b"[NaN]"
-    assert raws(split(good, "events")) == items
-    found = split(slow, "events")
+    assert raws(split(good, "events", MOST)) == items
+    found = split(slow, "events", MOST)
     assert raws(found[:-1]) == items
     assert bytes(found[-1]) == b"NaN"
 
@@ -89,13 +92,13 @@ def test_by_hand_as_by_the_decoder(items: list[object], indent: int | None) -> N
 @given(st.binary(max_size=100) | st.text(alphabet='[]{},":\\ a1', max_size=60).map(str.encode))
 def test_any_body_is_items_or_broken(body: bytes) -> None:
     with contextlib.suppress(Broken):
-        assert len(split(body, "events")) <= len(body)
+        assert len(split(body, "events", MOST)) <= len(body)
 
 
 @given(st.lists(plain, max_size=6), st.lists(st.integers(1, 9)), st.sampled_from([b"\n", b"\r\n"]))
 def test_lines_in_any_pieces(items: list[object], cuts: list[int], end: bytes) -> None:
     body = end.join(json.dumps(it).encode() for it in items)
-    lines, found, at = Lines(), [], 0
+    lines, found, at = Lines(MOST), [], 0
     for size in [*cuts, len(body)]:
         found += lines.feed(body[at : at + size])
         at += size
@@ -105,13 +108,13 @@ def test_lines_in_any_pieces(items: list[object], cuts: list[int], end: bytes) -
 
 
 def test_empty_lines_count_and_are_let_be() -> None:
-    lines = Lines()
+    lines = Lines(MOST)
     assert [index for index, _ in lines.feed(b"\n1\n \n2")] == [1]
     assert [index for index, _ in lines.finish()] == [3]
 
 
 def test_a_document_in_pieces() -> None:
-    document = Document("events")
+    document = Document("events", MOST)
     for piece in (b'{"eve', b'nts": [1,', b"2]}"):
         assert document.feed(piece) == ()
     assert [(index, bytes(raw)) for index, raw in document.finish()] == [(0, b"1"), (1, b"2")]
@@ -125,7 +128,7 @@ def test_a_hundred_thousand_events_cost_little(broken: int) -> None:
     body = body[:-2] + b", {NaN}]}" if broken else body
     began = time.process_time()
     forms = Forms(1.79e9, ["m"], hasher("k"))
-    read = [forms.read(index, raw) for index, raw in enumerate(split(body, "events"))]
+    read = [forms.read(index, raw) for index, raw in enumerate(split(body, "events", MOST))]
     assert time.process_time() - began < 5.0
     assert sum(isinstance(it, Fault) for it in read) == broken
     assert len({it.event.event_id for it in read if isinstance(it, Item)}) == 100_000
@@ -213,3 +216,35 @@ def test_another_webhook_is_refused(more: dict[str, object]) -> None:
 def test_any_junk_for_an_alert_is_a_signal_or_a_fault(junk: object) -> None:
     (one,) = alerts(hook(alerts=[junk]))
     assert isinstance(one, Fault)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"1," * 2_000_000 + b"1]",
+        b'{"events": [' + b"{}," * 2_000_000 + b"{}]}",
+        b"[" + b"1," * 1_000 + b"1]",
+        b"[NaN" + b",NaN" * 1_000 + b"]",
+    ],
+)
+def test_more_than_are_wanted_are_refused_before_they_are_made(body: bytes) -> None:
+    """Millions of tiny items held the desk up for three seconds, and took a gigabyte."""
+    tracemalloc.start()
+    with pytest.raises(TooMany):
+        split(body, "events", 1_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * len(body) + 1_000_000
+
+
+def test_as_many_as_are_wanted_are_taken_either_way() -> None:
+    assert len(split(b"[" + b"1," * 999 + b"1]", "events", 1_000)) == 1_000
+    assert len(split(b"[" + b"1," * 998 + b"1,NaN]", "events", 1_000)) == 1_000
+    large = b"[[" + b"1," * 1_000_000 + b"1]" + b",2" * 999 + b"]"
+    assert len(split(large, "events", 1_000)) == 1_000
+
+
+def test_too_many_lines_are_refused_before_they_are_made() -> None:
+    with pytest.raises(TooMany):
+        Lines(1_000).feed(b"\n" * 4_002)
+    assert Lines(1_000).feed(b"\n" * 4_000) == []

@@ -114,6 +114,9 @@ def test_complaints_revert_the_canary_and_outlive_the_desk(house: House) -> None
     os.kill(victim, signal.SIGKILL)
     house.running.child("proxy.app", other_than=victim)
     until(lambda: house.told("status", "--json").returncode == 0)
+    ledger = call(house.admin, "/v1/status")["ledger"]
+    assert ledger["database"].endswith("ledger.sqlite3")
+    assert (ledger["error"], ledger["lost"]) == ("", 0)
     told = house.told("feedback", "import", str(file), *IMPORT, *COLUMNS)
     assert told.stdout == "200 rows: 0 taken, 200 known already, 0 refused\n"
     assert house.model("credit-risk")["latches"]

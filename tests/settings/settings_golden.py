@@ -170,8 +170,6 @@ CASES = [
         "{event: label, of: d, measure: mean, segments: [age]}}}\n    predictions: {}\n"
         "    labels: {d: {}}\n    segments: {age: {header: A, values: [b]}}",
     ),
-    _more("quality that nobody looks at", "guardrails: {rules: {a: {event: bad_output}}}"),
-    _more("labels of no prediction", "guardrails: {rules: {a: {event: label, of: b}}}"),
     _more("planned for a rate", "guardrails: {rules: {a: {event: error, planned: 1000}}}"),
     _more("segments that are none", "guardrails: {rules: {a: {event: error, segments: [age, Z]}}}"),
     _more(
@@ -183,8 +181,17 @@ CASES = [
         "too many hypotheses",
         f"segments: {{age: {{header: A, values: [{', '.join(f'v{n}' for n in range(31))}]}}}}\n"
         "    guardrails: {rules: {a: {event: error, segments: [age]}, "
-        "b: {event: fallback, segments: [age]}}}",
+        "b: {event: slow, over: 1s, segments: [age]}}}",
     ),
+    _more("fallbacks that never are", "guardrails: {rules: {a: {event: fallback}}}"),
+    _more("quality that nobody looks at", "guardrails: {rules: {a: {event: bad_output}}}"),
+    _more(
+        "quality rule that is none",
+        "quality: {inputs: {AGE: {type: integer}, x: off}}\n"
+        "    guardrails: {rules: {a: {event: bad_input, of: AGE.rnge}, "
+        "b: {event: bad_input, of: x.type}, c: {event: bad_output, of: y.range}}}",
+    ),
+    _more("label without predictions", "guardrails: {rules: {a: {event: label, of: b}}}"),
     _more("validation too short", "validation: {after: 1s, baseline: 1h, tolerance: -1}"),
     _more("last resort that does not exist", 'last_resort: "9"'),
     _more("last resort that is stable", 'last_resort: "1"'),

@@ -149,3 +149,17 @@ def test_profiles_that_are_refused(folder: Path, quality: str, words: list[str])
 def test_who_only_asks_needs_no_profile(folder: Path) -> None:
     (folder / "pointsman.yaml").write_text(with_lines("quality: {profile: none.json}"))
     assert load(folder / "pointsman.yaml", secrets=False).profile(MODEL) is None
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "safe_to_repeat: true\n    guardrails: {rules: {a: {event: fallback}}}",
+        "quality: {}\n    guardrails: {rules: {a: {event: bad_output, of: unreadable}}}",
+        "quality: {inputs: {A: {}}}\n"
+        "    guardrails: {rules: {a: {event: bad_input}, b: {event: bad_input, of: A.range}}}",
+        "predictions: {}\n    labels: {b: {}}\n    guardrails: {rules: {a: {event: label, of: b}}}",
+    ],
+)
+def test_a_guardrail_that_will_be_told_is_taken(lines: str) -> None:
+    assert of(lines).models[MODEL].guardrails.rules

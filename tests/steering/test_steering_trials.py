@@ -219,7 +219,7 @@ def test_other_guardrails_keep_what_is_the_same(scene: Scene) -> None:
     desk = scene.start(judged())
     desk.report(0, told(*failing(2)))
     scene.ticks()
-    desk.reload(judged("{rules: {errors: {event: error}, fell: {event: fallback}}}"))
+    desk.reload(judged("{rules: {errors: {event: error}, fell: {event: kpi, of: fall}}}"))
     assert found(scene, "errors").numbers["canary_events"] == 2
     assert found(scene, "fell").verdict is Verdict.NOT_YET
     desk.reload(judged("off"))

@@ -284,11 +284,12 @@ def test_a_header_that_was_never_finished_leaves_the_file_before(
     assert len(list(read_evidence(tmp_path / "m"))) == 3
 
 
-def test_damage_in_the_middle_is_named_with_file_and_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [b'"shore":', b'"sh\xffre":', b'"share":' + b"[" * 100_000])
+def test_damage_in_the_middle_is_named_with_file_and_line(tmp_path: Path, damage: bytes) -> None:
     write(tmp_path, range(5))
     path = tmp_path / "m" / "0000000001.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
-    lines[3] = lines[3].replace(b'"share":', b'"shore":')
+    lines[3] = lines[3].replace(b'"share":', damage)
     path.write_bytes(b"".join(lines))
     with pytest.raises(ReplayError, match=r"0000000001\.jsonl: line 4 is no evidence"):
         list(read_evidence(path))
@@ -316,6 +317,15 @@ def test_what_is_no_evidence_is_refused(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(ReplayError, match=why):
             read_evidence(tmp_path / name)
+
+
+def test_a_header_that_is_no_text_is_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, range(2))
+    path = tmp_path / "m" / "0000000001.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"version":"2"', b'"version":"\xc7"', 1))
+    with pytest.raises(ReplayError, match="line 1 is no header"):
+        list(read_evidence(path))
+    assert EvidenceWriter(tmp_path, Judge().head).recover("m", "2") is None
 
 
 def test_nothing_there_is_nothing_recovered(tmp_path: Path) -> None:
