@@ -200,6 +200,7 @@ class Sample(msgspec.Struct, frozen=True):
     request_type: str
     answer: Half
     request_encoding: str = ""
+    fallback: bool = False  # stable answered in the drawn version's place
 
 
 class Logged(msgspec.Struct, frozen=True):

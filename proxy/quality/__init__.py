@@ -6,7 +6,7 @@ remembered by an object that its owner holds.
     rules       what is asked, and what was broken
     checking    rules and columns in, broken rules out
     examine     one sampled exchange: its prediction, and the rules that it breaks
-    sampling    whose exchanges are looked at, and the share that an observation carries
+    sampling    whose exchanges are looked at, and which of them are evidence
     casebook    what was found until now, for people
     profile     what the training data looked like
     gathering   makes a profile in one pass
@@ -22,7 +22,7 @@ from proxy.quality.examine import Examination, Examined, Options, examine
 from proxy.quality.gathering import Gatherer
 from proxy.quality.profile import BadProfile, ColumnProfile, Profile
 from proxy.quality.rules import Broken, ColumnRule, QualityRules, SideRules, rule_names
-from proxy.quality.sampling import Percents, judged_share, takes
+from proxy.quality.sampling import Percents, fair, takes
 
 __all__ = [
     "BadProfile",
@@ -42,7 +42,7 @@ __all__ = [
     "check",
     "derive",
     "examine",
-    "judged_share",
+    "fair",
     "rule_names",
     "takes",
 ]

@@ -42,6 +42,22 @@ def takes(percents: Percents, use: Use, sample: Sample) -> bool:
             return True
         if not sample.drawn:
             return False  # it came up for quality's sake alone
+    return _own_part(percents, use, sample)
+
+
+def fair(percents: Percents, sample: Sample) -> bool:
+    """Whether what quality finds in this sample is evidence: its arm was drawn by the split, and
+    the same customer is looked at in either arm.
+
+    Whom quality looks at for the canary's sake alone, it finds as soon as a higher share brings
+    him to the canary, with all that he did before, unseen, as stable's.  No chance that is put
+    beside such an event makes up for that, so it is none of the judge's.
+    """
+    return sample.drawn and _own_part(percents, "quality", sample)
+
+
+def _own_part(percents: Percents, use: Use, sample: Sample) -> bool:
+    """The use's own percent of all customers, out of those that came up."""
     wanted = percents.predictions if use == "predictions" else percents.quality
     widest = percents.widest
     if wanted >= widest:
@@ -49,19 +65,3 @@ def takes(percents: Percents, use: Use, sample: Sample) -> bool:
     # Below the widest, so never a division by nought.
     key = (sample.customer or sample.request_id).encode()
     return point(_SALTS[use], key) < int(POINTS * (wanted / widest))
-
-
-def judged_share(percents: Percents, share: float) -> float:
-    """The chance, 0 to 1, that a customer whose data is evidence is a canary's.
-
-    ``share`` is the canary's share of all customers.  Evidence are the samples that are ``drawn``
-    and that quality ``takes``: with ``canary`` those are the widest part w of the canary's
-    customers, but only quality's own part q of stable's, and the chance is
-    share w / (share w + (1 - share) q).  Observations of data quality must carry it, so that a
-    canary that is only looked at more closely is not blamed.
-    """
-    if not percents.canary:
-        return share
-    canary = share * percents.widest
-    both = canary + (1.0 - share) * percents.quality
-    return canary / both if both else 0.0

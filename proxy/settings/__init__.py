@@ -2,7 +2,7 @@
 
 The law of this room: a broken config never becomes ``Settings``; every fault is named with
 file, line, path, what was found and what is allowed; no secret is ever printed.  Files and the
-environment are read in load.py, testers.py, profiles.py, watch.py and processors.py only.  A
+environment are read in load.py, secrets.py, profiles.py, watch.py and processors.py only.  A
 worker never imports this room.
 """
 
@@ -19,11 +19,13 @@ from proxy.settings.compile import (
     validations,
 )
 from proxy.settings.load import load, parse
+from proxy.settings.predictions import RETENTION
 from proxy.settings.schema import Settings, json_schema
 from proxy.settings.watch import watch
 from proxy.settings.watching import examination, examinations
 
 __all__ = [
+    "RETENTION",
     "Settings",
     "compile_model",
     "compile_plan",

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, JsonValue, model_validator
 
-from proxy.settings import grammar
+from proxy.settings import grammar, secrets
 from proxy.settings.kinds import duration, exactly_one
 from proxy.settings.serving import Part
 from proxy.settings.units import Unfit
@@ -68,20 +68,7 @@ def fetch(database: Database, folder: Path, environment: Mapping[str, str]) -> s
     place = database.postgresql
     if place is None:
         return None
-    if place.env is not None:
-        value = environment.get(place.env)
-        if value is None:
-            raise Unfit("no environment variable of this name")
-        return _fit(value)
-    try:
-        with (folder / str(place.file)).open("rb") as file:
-            content = file.read(LONGEST + 3)
-    except OSError as error:
-        raise Unfit(f"no file that can be read ({error.strerror})") from None
-    try:
-        return _fit(content.decode("utf-8").removesuffix("\n").removesuffix("\r"))
-    except UnicodeDecodeError:
-        raise Unfit("a content that is not UTF-8") from None
+    return _fit(secrets.read(place, folder, environment, LONGEST, "utf-8"))
 
 
 def _fit(value: str) -> str:

@@ -279,6 +279,9 @@ def _segments(rule: Rule, dimensions: Dimensions) -> Iterator[Fault]:
         allowed = f"segments with another event: a {event} says nothing of them"
         yield Fault(("segments",), f"segments with the event {event}", allowed)
         return
+    if rule.segments and rule.measure == "mean":
+        allowed = "segments with measure rate: how many of a segment had none is not known"
+        yield Fault(("segments",), "segments with measure mean", allowed)
     for at, segment in enumerate(rule.segments):
         dimension, one, value = segment.partition("=")
         if dimension not in dimensions:

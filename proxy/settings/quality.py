@@ -124,12 +124,14 @@ class Quality(Part):
     )
 
     percent: Percent = Field(
-        default=10.0, description="Share of the customers whose exchanges are looked at."
+        default=10.0,
+        description="Share of the customers whose exchanges are looked at, whatever their arm; "
+        "only what is found in these is evidence for a guardrail.",
     )
     canary: Flag = Field(
         default=True,
         description="Whether all exchanges of the canary's customers are looked at, as far as "
-        "there is room.",
+        "there is room: for people, beside the evidence.",
     )
     profile: Annotated[str, grammar.FILE] | None = Field(
         default=None,

@@ -14,6 +14,7 @@ from proxy.settings import database
 from proxy.settings.document import Where
 from proxy.settings.problems import Problem
 from proxy.settings.schema import Secret, Settings
+from proxy.settings.secrets import read
 from proxy.settings.units import Unfit
 
 #: Shorter ones can be guessed over the network.
@@ -60,21 +61,7 @@ def _database(
 
 
 def _fetch(secret: Secret, folder: Path, environment: Mapping[str, str]) -> str:
-    if secret.env is not None:
-        value = environment.get(secret.env)
-        if value is None:
-            raise Unfit("no environment variable of this name")
-        return _fit(value)
-    try:
-        with (folder / str(secret.file)).open("rb") as file:
-            content = file.read(LONGEST + 3)
-    except OSError as error:
-        raise Unfit(f"no file that can be read ({error.strerror})") from None
-    try:
-        # Editors and `echo` end a file with a newline, which is no part of the secret.
-        return _fit(content.decode("ascii").removesuffix("\n").removesuffix("\r"))
-    except UnicodeDecodeError:
-        raise Unfit("a content that is not ASCII") from None
+    return _fit(read(secret, folder, environment, LONGEST, "ascii"))
 
 
 def _fit(value: str) -> str:

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 COUNTS_EVERY: Final = 1.0
 #: ... and of so many models in one tick; with more models than that, more seldom.
 COUNTS_AT_ONCE: Final = 50
+#: Of so many in any case, however many models have something else to be judged.
+COUNTS_AT_LEAST: Final = 5
 _FAILURES: Final = frozenset(FAILURES)
 _JUDGED: Final = frozenset(JUDGED)
 
@@ -250,13 +252,16 @@ class Trials:
         and wait for the second to be over.
         """
         ripe = sorted(self._news)
-        self._news.clear()
+        room = max(COUNTS_AT_LEAST, COUNTS_AT_ONCE - len(ripe))
         for name in self._counted:
             course = self._courses.get(name)
             early = course is not None and abs(now - course.judged_at) < COUNTS_EVERY
-            if early or len(ripe) >= COUNTS_AT_ONCE:
+            if early or not room:
                 break
-            ripe.append(name)
+            if name not in self._news:
+                ripe.append(name)
+                room -= 1
+        self._news.clear()
         changed = dict.fromkeys(name for name in ripe if name in self._courses)
         for name in ripe:
             self._counted.pop(name, None)

@@ -93,7 +93,8 @@ class Held:
         return self.plan
 
     def _follow(self, before: ModelPlan | None, model: ModelPlan, now: float) -> None:
-        """A model's canary goes on, ends or begins; another stable is another comparison."""
+        """A model's canary goes on, ends or begins; another stable, or other customers drawn for
+        the canary, is another comparison."""
         name, canary = model.name, model.canary
         was = before.canary if before is not None else None
         if canary != was:
@@ -107,7 +108,7 @@ class Held:
             self.observed.begin(name, canary.version)
             self.findings.pop(name, None)
             self._begin(model, now)
-        elif before is not None and before.stable != model.stable:
+        elif before is not None and (before.stable, before.salt) != (model.stable, model.salt):
             self._begin(model, now)
         else:
             self.trials.follow(model)

@@ -8,6 +8,7 @@ fair evidence all the same.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
@@ -20,10 +21,12 @@ from proxy.quality import (
     Examined,
     VersionQuality,
     examine,
-    judged_share,
+    fair,
     takes,
 )
 from proxy.terms import Arm, Sample
+
+log = logging.getLogger(__name__)
 
 #: Exchanges that a thread reads before the loop is asked again.
 AT_ONCE: Final = 50
@@ -88,7 +91,10 @@ class Samples:
         """Read what is offered, until cancelled."""
         while True:
             await self._news.wait()
-            await self.read_some()
+            try:
+                await self.read_some()
+            except Exception:  # a fault of this program's must not blind the judge for good
+                log.exception("samples: some were lost")
 
     async def read_some(self) -> None:
         """Read what waits now, at most ``AT_ONCE``, and tell what it showed."""
@@ -124,19 +130,22 @@ class Samples:
 
 
 def observations(sample: Sample, examined: Examined, examination: Examination) -> list[Observation]:
-    """Each rule that an exchange broke, once; nothing where its arm was not drawn."""
-    if not sample.drawn or sample.arm not in _ARMS:
+    """Each rule that an exchange broke, once; nothing where that is no fair evidence.
+
+    Where stable answered for a failing canary, its answer says nothing of the canary: what stable
+    fails itself, nobody answers for it.
+    """
+    if sample.arm not in _ARMS or not fair(examination.percents, sample):
         return []
-    share = judged_share(examination.percents, sample.share)
     broken = (
         *((Source.BAD_INPUT, it.rule) for it in examined.bad_input),
-        *((Source.BAD_OUTPUT, it.rule) for it in examined.bad_output),
+        *((Source.BAD_OUTPUT, it.rule) for it in examined.bad_output if not sample.fallback),
     )
     return [
         Observation(
             source=source,
             arm=Arm(sample.arm),
-            share=share,
+            share=sample.share,
             customer=sample.customer,
             at=sample.at,
             name=rule,

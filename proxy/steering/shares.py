@@ -36,10 +36,12 @@ def changes(steps: Iterable[Step]) -> list[Step]:
 
 
 class Running:
-    """One canary on trial.  ``came`` is -inf where it may have come before this desk began."""
+    """One canary on trial beside ``stable``.  ``came`` is when that comparison began, -inf where
+    it may have been before this desk did."""
 
-    def __init__(self, version: str, salt: bytes, step: Step, came: float) -> None:
+    def __init__(self, version: str, stable: str, salt: bytes, step: Step, came: float) -> None:
         self.version = version
+        self.stable = stable
         self.salt = salt
         self.came = came
         self.steps = [step]
@@ -82,8 +84,9 @@ class Shares:
     def _next(self, model: ModelPlan, percent: float, now: float) -> Running:
         assert model.canary is not None
         was, salt, step = self._running.get(model.name), split_share(model).salt, Step(now, percent)
-        if was is None or (was.version, was.salt) != (model.canary.version, salt):
-            return Running(model.canary.version, salt, step, now if self._begun else -math.inf)
+        trial = (model.canary.version, model.stable, salt)
+        if was is None or (was.version, was.stable, was.salt) != trial:
+            return Running(*trial, step, now if self._begun else -math.inf)
         was.add(step)
         return was
 

@@ -96,8 +96,16 @@ class Validating:
             )
         )
 
-    def reverted(self, entry: Entry) -> None:
-        """A canary was taken out; watched when ``entry`` says until when."""
+    def reverted(self, entry: Entry, now: float) -> None:
+        """A canary was taken out; watched when ``entry`` says until when.
+
+        One that is still watched is closed: from now on stable serves another canary's customers
+        as well.
+        """
+        before = self.watches.get(entry.model)
+        if before is not None and before.version != entry.version:
+            said = f"version {entry.version} was reverted before the time"
+            self._close(before, "inconclusive", (), said, now)
         if entry.after is not None and "validate_until" in entry.after:
             self._watch(entry)
 
@@ -128,7 +136,7 @@ class Validating:
             if (begun := held.in_force.get(held.begun.pop())) is not None:
                 self.began(begun, now)
         while held.taken_out:
-            self.reverted(held.taken_out.pop(0))
+            self.reverted(held.taken_out.pop(0), now)
         for watch in list(self.watches.values()):
             model = self._held.effective(watch.model)
             if model is None:

@@ -50,6 +50,7 @@ class _Course(msgspec.Struct):
 
     header: Header
     part: Part
+    head: int  # bytes of the file's header
     lines: int  # of this trial, lost ones as well
     renew: bool = False
     retry_at: float | None = None  # after a failure
@@ -146,7 +147,8 @@ class EvidenceWriter:
         if (part.version, part.stable) != (evidence.version, evidence.stable):
             return True
         if not part.failed:
-            return course.renew or part.offered >= self._limits.file
+            # The header is left out: one as large as a file would begin a file with every line.
+            return course.renew or part.offered - course.head >= self._limits.file
         if course.retry_at is None:
             course.retry_at = self._clock() + self._limits.retry
             return False
@@ -167,7 +169,8 @@ class EvidenceWriter:
         )
         if before is not None:
             self._disk.finish(before.part)
-        course = _Course(header, self._open(header), header.from_line)
+        part = self._open(header)
+        course = _Course(header, part, part.offered, header.from_line)
         self._courses[evidence.model] = course
         return course
 

@@ -215,7 +215,9 @@ def _baseline(state: State, entry: Entry) -> None:
 
 
 def _validated(state: State, entry: Entry) -> None:
-    state.validating.pop(entry.model, None)
+    open_one = state.validating.get(entry.model)
+    if open_one is not None and open_one.version == entry.version:
+        del state.validating[entry.model]
     state.validated[entry.model] = entry
 
 

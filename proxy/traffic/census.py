@@ -35,27 +35,27 @@ class Census:
 
     ``least``: those whose points end in fewer noughts are not in the sample; ``mask`` picks those
     bits.  ``seen`` maps a point to the customer as he may be told, and to the percentage that he
-    was first drawn with.  ``astir`` is where it says that it has something to tell; ``hashed``
-    makes of a key what may be kept of it.  ``percent`` is the canary's now.
+    was first drawn with.  ``trial`` is what is compared, with what draw: the canary, stable, the
+    salt.  ``astir`` is where it says that it has something to tell; ``hashed`` makes of a key what
+    may be kept of it.  ``percent`` is the canary's now.
     """
 
     __slots__ = (
-        "_astir", "_bound", "_hashed", "_news", "least", "mask", "model", "percent", "salt",
-        "seen", "version",
+        "_astir", "_bound", "_hashed", "_news", "least", "mask", "model", "percent", "seen",
+        "trial", "version",
     )  # fmt: skip
 
     def __init__(
         self,
         model: str,
-        version: str,
-        salt: bytes,
+        trial: tuple[str, str, bytes],
         hashed: Callable[[bytes], str],
         astir: dict[Census, None],
         bound: int = BOUND,
     ) -> None:
         self.model = model
-        self.version = version
-        self.salt = salt
+        self.trial = trial
+        self.version = trial[0]
         self.percent = 0.0
         self.least = self.mask = 0
         self._hashed = hashed

@@ -78,13 +78,15 @@ class EvidenceBook:
     def counted(self, plan: ModelPlan, share: split.Share) -> split.Share:
         """``share``, with a census of the customers whom it draws.
 
-        A new canary, or other draws for the same, begins afresh; another percentage does not.
+        A new canary, or other draws for the same, or another stable version beside it, begins
+        afresh, as the judge does; another percentage does not.
         """
         assert plan.canary is not None
+        trial = (plan.canary.version, plan.stable, share.salt)
         census = self._censuses.get(plan.name)
-        if census is None or census.version != plan.canary.version or census.salt != share.salt:
+        if census is None or census.trial != trial:
             self.forget(plan.name)
-            census = Census(plan.name, plan.canary.version, share.salt, self.hashed, self._astir)
+            census = Census(plan.name, trial, self.hashed, self._astir)
             self._censuses[plan.name] = census
         return CountedShare(share, census)
 

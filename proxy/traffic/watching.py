@@ -167,5 +167,6 @@ class Asked(Body):
                 request_type=kind[:_TYPE_CHARS],
                 answer=live.half(version, outcome, status, now, cap),
                 request_encoding=encoding[:_TYPE_CHARS],
+                fallback=bool(exchange.fallback),
             )
         )

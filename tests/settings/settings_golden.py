@@ -164,6 +164,12 @@ CASES = [
     _more(
         "all gone", "guardrails: {rules: {a: {event: kpi, of: b, direction: decrease, margin: 1}}}"
     ),
+    _more(
+        "mean in segments",
+        "guardrails: {rules: {a: {event: kpi, of: b}, c: "
+        "{event: label, of: d, measure: mean, segments: [age]}}}\n    predictions: {}\n"
+        "    labels: {d: {}}\n    segments: {age: {header: A, values: [b]}}",
+    ),
     _more("planned for a rate", "guardrails: {rules: {a: {event: error, planned: 1000}}}"),
     _more("segments that are none", "guardrails: {rules: {a: {event: error, segments: [age, Z]}}}"),
     _more(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from feedback_world import KEY, NOW, Remembered, items, ledger, plan, prediction, until
 from hypothesis import given
@@ -230,6 +231,14 @@ async def test_a_label_that_is_no_evidence_says_why(place: Place, found: Joined,
     place.feedback.deliver([found], [])
     assert place.feedback.evidence == {why: 1}
     assert not place.desk.observed
+
+
+async def test_what_another_stable_version_said_is_no_evidence(place: Place) -> None:
+    (model,) = plan(50).models
+    place.feedback.follow(Plan(2, (msgspec.structs.replace(model, stable="3"),)), NOW + 100)
+    place.feedback.deliver([met(arm="stable", version="1", at=NOW + 50)], [])
+    place.feedback.deliver([met(arm="stable", version="3", at=NOW + 150)], [])
+    assert place.feedback.evidence == {"early": 1, "observed": 1}
 
 
 async def test_a_kpi_event_whose_key_is_gone_is_no_evidence(place: Place) -> None:

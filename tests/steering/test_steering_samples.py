@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 import pytest
 
 from proxy.feedback import Prediction
-from proxy.judge import Observation, Source
+from proxy.judge import Evidence, Guardrail, Guardrails, Observation, Source, Trial
 from proxy.quality import (
+    Broken,
     ColumnRule,
     Examination,
+    Options,
     Percents,
     QualityRules,
     SideRules,
+    examine,
+    takes,
 )
 from proxy.steering import samples
 from proxy.steering.samples import Samples
@@ -60,6 +67,7 @@ def sample(
     arm: str = "canary",
     drawn: bool = True,
     model: str = "m",
+    customer: str = "c1",
 ) -> Sample:
     asked, answered = columns(age=age), columns(score=score)
     answer = Half("3", Outcome.OK, 200, 0.01, answered, len(answered), "application/json")
@@ -69,7 +77,7 @@ def sample(
         arm=arm,
         share=0.05,
         drawn=drawn,
-        customer="c1",
+        customer=customer,
         segments=("age=young",),
         at=1_700_000_000.0,
         request=asked,
@@ -128,12 +136,47 @@ async def test_what_was_not_drawn_is_no_evidence() -> None:
     assert made.quality("m")[0].bad_input == 2, "people see it all the same"
 
 
-async def test_all_of_the_canarys_carry_the_share_they_were_looked_at_with() -> None:
-    made, told = pump(Examination(Percents(0, 10, canary=True), rules=RULES))
-    made.offer([sample(age=-1)])
+async def test_stables_answer_is_not_the_canarys_fault() -> None:
+    made, told = pump()
+    saved = msgspec.structs.replace(sample(age=-1, score=7), fallback=True)
+    answer = msgspec.structs.replace(saved.answer, version="1")
+    made.offer([msgspec.structs.replace(saved, answer=answer)])
     await made.read_some()
-    (_, seen), *_ = told.seen
-    assert 0.0 < seen.share < 1.0
+    assert [it.source for _, it in told.seen] == [Source.BAD_INPUT], "that is the caller's"
+    (stable,) = made.quality("m")
+    assert (stable.version, stable.bad_output) == ("1", 1), "people see whose answer it was"
+
+
+async def test_who_is_looked_at_for_the_canarys_sake_alone_is_no_evidence() -> None:
+    made, told = pump(Examination(Percents(100, 10, canary=True), rules=RULES))
+    made.offer([sample(age=-1, customer=f"c{n}") for n in range(40)])
+    await made.read_some()
+    assert made.quality("m")[0].bad_input == 40, "people see all of them"
+    assert 0 < len(told.seen) < 20, "a tenth, as of stable's"
+    assert {it.share for _, it in told.seen} == {0.05}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_customers_who_always_ask_badly_do_not_revert_a_healthy_canary(seed: int) -> None:
+    """Those of stable's that nobody looked at come to the canary when its share grows."""
+    rng = random.Random(seed)
+    looked_at = Examination(Percents(100, 10, canary=True), rules=RULES)
+    rules = (Guardrail("bad-inputs", Source.BAD_INPUT),)
+    trial = Trial(Guardrails(rules, sample_ratio=None), "m", "3", "1", 0.0)
+    points = {f"c{seed}-{n}": rng.random() for n in range(300)}
+    bad = (Broken("age.range", "age", 0, "-1"),)
+    for step, share in enumerate((0.05, 0.25, 0.5), 1):
+        seen: list[Observation] = []
+        for customer, point in points.items():
+            asked = sample(arm="canary" if point < share else "stable", customer=customer)
+            asked = msgspec.structs.replace(asked, share=share, at=float(step))
+            examined = examine(asked, None, Options())
+            if takes(looked_at.percents, "quality", asked):
+                examined = msgspec.structs.replace(examined, bad_input=bad)
+                seen += samples.observations(asked, examined, looked_at)
+        trial.add(Evidence(float(step), "m", "3", "1", share, tuple(seen)))
+    assert trial.failing(9.0) == ()
+    assert trial.findings(9.0)[0].numbers["stable_events"] > 0
 
 
 async def test_other_models_are_nobodys() -> None:
@@ -174,3 +217,24 @@ async def test_it_runs_until_it_is_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_fault_of_ours_costs_some_and_not_all(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, told = pump()
+    real, calls = samples.examine, []
+
+    def faulty(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return real(*arguments)
+
+    monkeypatch.setattr(samples, "examine", faulty)
+    task = asyncio.create_task(made.run())
+    made.offer([sample()] * (samples.AT_ONCE * 4))
+    async with asyncio.timeout(10):
+        await told.enough.wait()
+    assert "samples: some were lost" in caplog.text
+    task.cancel()

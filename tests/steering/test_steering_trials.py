@@ -186,11 +186,32 @@ async def test_clearing_a_revert_begins_afresh(scene: Scene) -> None:
     assert found(scene, "errors").verdict is Verdict.NOT_YET
 
 
-def test_another_stable_version_begins_afresh(scene: Scene) -> None:
+def test_models_without_incidents_are_judged_however_many_others_have_some(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.steering.evidence.COUNTS_AT_ONCE", 2)
+    monkeypatch.setattr("proxy.steering.evidence.COUNTS_AT_LEAST", 1)
+    desk = scene.start(judged(**{name: split() for name in "mno"}))
+    scene.ticks(2.0)
+    for step in range(4):
+        hit = [incident(f"c{step}", "stable", model=name, at=scene.now) for name in "mn"]
+        desk.report(0, told(*hit, tallies=(tally(ok=5, model="o"),)))
+        scene.ticks(2.0)
+    assert found(scene, "errors", "o").numbers["canary_requests"] == 20
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        '{stable: "2", canary: {version: "3", percent: 5}}',
+        '{stable: "1", salt: other-draws, canary: {version: "3", percent: 5}}',
+    ],
+)
+def test_another_stable_version_and_other_draws_begin_afresh(scene: Scene, other: str) -> None:
     desk = scene.start(judged())
     desk.report(0, told(*failing(2)))
     scene.ticks()
-    desk.reload(judged(m='{stable: "2", canary: {version: "3", percent: 5}}'))
+    desk.reload(judged(m=other))
     assert found(scene, "errors").verdict is Verdict.NOT_YET
 
 

@@ -180,6 +180,24 @@ async def test_a_version_that_comes_back_closes_it(scene: Scene) -> None:
     assert "let back" in validation(scene).message
 
 
+async def test_another_revert_in_the_meantime_closes_it(scene: Scene) -> None:
+    reverts(scene)
+    serves(scene, 2, errors=1)
+    scene.desk.reload(judged(COMPLAINTS, WATCHED, m=split(canary="2")))
+    scene.ticks()
+    scene.desk.report(0, told(*failing(6, version="2", at=scene.now)))
+    scene.ticks()
+    assert scene.canary() is None
+    assert validation(scene).version == "2"
+    serves(scene, 11, errors=1)
+    first, second = [it for it in await scene.written() if it.event == "validated"]
+    assert (first.version, first.reason) == ("3", "inconclusive")
+    assert "version 2 was reverted" in first.message
+    assert second.version == "2"
+    await scene.restart(file(None))
+    assert validation(scene).version == "2"
+
+
 async def test_off_watches_nothing(scene: Scene) -> None:
     scene.start(file(validation="off"))
     scene.desk.report(0, told(*failing(6)))

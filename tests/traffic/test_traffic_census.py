@@ -28,7 +28,7 @@ ALL = 1 << 62
 
 
 def census(bound: int = 8192) -> Census:
-    return Census("m", "2", SALT.encode(), lambda key: key.decode("latin-1"), {}, bound)
+    return Census("m", ("2", "1", SALT.encode()), lambda key: key.decode("latin-1"), {}, bound)
 
 
 def meet(taken: Census, points: list[int], percent: float = 50.0) -> None:
@@ -188,9 +188,12 @@ def test_a_changed_share_counts_nobody_again(stage: Stage) -> None:
     assert {part.share: len(part.canary) + len(part.stable) for part in again} == by_share
 
 
-@pytest.mark.parametrize("between", [watched(None), None, watched(50, salt="other draws")])
+@pytest.mark.parametrize(
+    "between", [watched(None), None, watched(50, salt="other draws"), watched(50, stable="3")]
+)
 def test_a_canary_begins_afresh(stage: Stage, between: ModelPlan | None) -> None:
-    """After it was gone, or its model; and where other customers are drawn for it."""
+    """After it was gone, or its model; where other customers are drawn for it, or it is held
+    against another stable version."""
     other = model(name="n", path_prefix="/n")
     scene = stage(plan(watched(), other))
     ask(scene, *range(20))

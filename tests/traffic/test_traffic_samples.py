@@ -124,7 +124,7 @@ def test_where_stable_stood_in_the_arm_is_the_canarys_and_the_answer_stables(sta
     scene["1"] << ok(b"saved")
     assert caller.answer().body == b"saved"
     it = one(scene)
-    assert (it.arm, it.drawn, it.request) == ("canary", True, b"asked")
+    assert (it.arm, it.drawn, it.request, it.fallback) == ("canary", True, b"asked", True)
     assert (it.answer.version, it.answer.body, it.answer.status) == ("1", b"saved", 200)
 
 
