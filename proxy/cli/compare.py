@@ -172,7 +172,7 @@ def compare(
     config: Config = DEFAULT_CONFIG,
     admin: Admin = None,
 ) -> None:  # fmt: skip
-    """Compare two versions on the same requests: is the new one better, where, and how surely.
+    """Say whether a shadow is better, where, and how surely.
 
     Of a running pointsman, shows what it has found of the shadows of MODEL until now; the config
     says how they are compared, and what the gate asks.

@@ -126,7 +126,11 @@ def _number(it: FindingStatus, *names: str) -> str:
 
 
 def _seen(it: FindingStatus) -> bool:
-    return any(it.numbers.get(name) for name in ("canary_events", "stable_events"))
+    """Events, values, or (of the sample ratio) customers."""
+    counted = ("canary_events", "stable_events", "with_values")
+    if any(name in it.numbers for name in counted):
+        return any(it.numbers.get(name) for name in counted)
+    return bool(it.numbers.get("canary_customers") or it.numbers.get("stable_customers"))
 
 
 def _suspect(it: FindingStatus) -> bool:

@@ -85,12 +85,13 @@ def plan(
     admin: Admin = None,
     as_json: Json = False,
 ) -> None:
-    """Say what the guardrails of MODEL will find, and how soon, before a canary starts.
+    """Say what the guardrails will find, and how soon.
 
-    For each step of the release: customers by arm, the smallest effect that is found in four of
-    five releases, the chance to find a doubling by the end of the step, and the median time to
-    find it at this share. Warnings come first. Customers and rates are those of the running
-    pointsman; with --customers-per-hour and --base-rate for every guardrail it is not asked.
+    For a canary that is to start. For each step of the release: customers by arm, the smallest
+    effect that is found in four of five releases, the chance to find a doubling by the end of the
+    step, and the median time to find it at this share. Warnings come first. Customers and rates
+    are those of the running pointsman; with --customers-per-hour and --base-rate for every
+    guardrail it is not asked.
 
     A base rate is the chance that a customer of an hour has the bad event within it.
 
@@ -258,14 +259,19 @@ def _told(
         yield Text()
         yield Text.assemble(
             plain(it.guardrail, "bold"),
-            f"  {share(it.base_rate)} of stable's customers an hour, reverts at an e-value of "
-            f"{it.needed:.10g}",
+            f"  {share(it.base_rate)} of stable's customers an hour, {_DOES[it.effect]} at an "
+            f"e-value of {it.needed:.10g}",
         )
         yield _table(it)
         yield (
-            f"chance of a false revert: at most {share(it.bound)}, simulated "
+            f"chance of a false {_FALSE[it.effect]}: at most {share(it.bound)}, simulated "
             f"{share(it.false_revert)}"
         )
+
+
+#: What comes of it, by the effect of a finding.
+_DOES = {"revert": "reverts", "hold": "holds the share", "none": "only tells (dry run)"}
+_FALSE = {"revert": "revert", "hold": "hold", "none": "alarm"}
 
 
 def _table(found: Outlook) -> RenderableType:

@@ -50,11 +50,12 @@ def replay(
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Judge recorded evidence once more: would this rule have fired, and when?
+    """Judge recorded evidence once more.
 
-    The desk writes down what it judges by, in the folder evidence of its state_dir. By default
-    it is judged by the guardrails of that time; with --guardrails by those of a file, with
-    --model by those of the config. Prints every change of a verdict, and what came of it.
+    Would this rule have fired, and when? The desk writes down what it judges by, in the folder
+    evidence of its state_dir. By default it is judged by the guardrails of that time; with
+    --guardrails by those of a file, with --model by those of the config. Prints every change of a
+    verdict, and what came of it.
 
     \b
     Examples:

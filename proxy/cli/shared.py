@@ -84,7 +84,7 @@ def steps(values: Sequence[str]) -> tuple[Step, ...]:
             share = float(percent) / 100
         except ValueError:
             share = -1.0
-        if not 0.0 < share < 1.0:
+        if not 0.0 < share < 1.0 or not length:
             raise typer.BadParameter(
                 f"{value!r}: allowed is a percentage above 0 and below 100, a colon and a "
                 "duration, such as 5:2h",

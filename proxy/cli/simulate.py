@@ -114,7 +114,7 @@ def simulate(
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Try the guardrails on releases drawn by chance, before a real one.
+    """Try the guardrails on releases drawn by chance.
 
     Draws healthy releases, and as many whose canary does harm, looks at every tick, and says how
     many each rule would have reverted, how soon, and how many customers had met the canary by

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
 
 from proxy.judge.guardrails import Guardrail, Guardrails
+from proxy.judge.rates import effect as effect_of
 from proxy.judge.rivals import HarmRule
 from proxy.judge.scenario import Step
 from proxy.judge.sequential import Direction
@@ -71,7 +72,8 @@ class StepOutlook(msgspec.Struct, frozen=True):
 class Outlook(msgspec.Struct, frozen=True):
     """One guardrail over the whole release.
 
-    ``false_revert`` is simulated for this guardrail alone, ``bound`` is its part of alpha.
+    ``false_revert`` is simulated for this guardrail alone, ``bound`` is its part of alpha; with
+    another ``effect`` than a revert, both are of that one.
     """
 
     guardrail: str
@@ -81,6 +83,7 @@ class Outlook(msgspec.Struct, frozen=True):
     bound: float
     false_revert: float
     steps: tuple[StepOutlook, ...]
+    effect: Literal["revert", "hold", "none"] = "revert"
 
 
 def outlook(
@@ -135,7 +138,14 @@ def outlook(
     false_revert = float(healthy[-1])
     bound = 1.0 / test.e_value
     return Outlook(
-        rule.name, rule.direction, base_rate, test.e_value, bound, false_revert, tuple(made)
+        rule.name,
+        rule.direction,
+        base_rate,
+        test.e_value,
+        bound,
+        false_revert,
+        tuple(made),
+        effect_of(rule),
     )
 
 
@@ -246,7 +256,7 @@ def warnings(outlooks: Sequence[Outlook]) -> Iterator[str]:
     if outlooks and (met := outlooks[0].steps[-1].canary_customers) < FEW:
         yield (
             f"the canary will have met about {met:.0f} customers by the end of the last step: too "
-            "few for any comparison; what protects are the breakers and people"
+            "few for any comparison; what protects are the thresholds and people"
         )
     for it in outlooks:
         chance = it.steps[-1].doubling
@@ -258,5 +268,5 @@ def warnings(outlooks: Sequence[Outlook]) -> Iterator[str]:
         yield (
             f"{it.guardrail}: statistics alone will not protect: {what} is found in "
             f"{100 * chance:.0f} % of such releases by the end, {seen} in four of five; longer "
-            "steps or larger shares help, breakers and people cover the rest"
+            "steps or larger shares help, thresholds and people cover the rest"
         )

@@ -20,11 +20,13 @@ from proxy.settings.compile import (
     validations,
 )
 from proxy.settings.load import load, parse
+from proxy.settings.predictions import RETENTION
 from proxy.settings.schema import Settings, json_schema
 from proxy.settings.watch import watch
 from proxy.settings.watching import examination, examinations
 
 __all__ = [
+    "RETENTION",
     "Comparing",
     "Settings",
     "comparisons",

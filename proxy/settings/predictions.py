@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -12,6 +12,9 @@ from proxy.settings.kinds import choice, duration, real, text, whole
 from proxy.settings.serving import Part
 from proxy.settings.shadows import Percent
 from proxy.settings.units import Unfit
+
+#: Seconds that a logged prediction is kept when nobody says otherwise.
+RETENTION: Final = 30 * 86_400.0
 
 
 def _column(value: str) -> str:
@@ -49,7 +52,7 @@ class Predictions(Part):
         description="Share of the customers whose predictions are logged, whatever their arm.",
     )
     retention: Annotated[float, duration("1m", "3650d")] = Field(
-        default=30 * 86_400.0, description="How long a logged prediction is kept."
+        default=RETENTION, description="How long a logged prediction is kept."
     )
     protocol: Annotated[Protocol, choice(*PROTOCOLS)] = Field(
         default="open-inference-v2", description="What the bodies are written in."

@@ -14,7 +14,7 @@ from typing import Final
 from proxy.errors import PointsmanError
 from proxy.net import Tasks
 from proxy.routing.plan import Plan
-from proxy.settings import Settings, comparisons, examinations, feedback_policies
+from proxy.settings import RETENTION, Settings, comparisons, examinations, feedback_policies
 from proxy.steering.comparing import Comparisons
 from proxy.steering.feedback import Feedback
 from proxy.steering.loop import ReleaseDesk
@@ -94,14 +94,23 @@ class Beside:
         await self._tasks.cancel()
         await self.ledger.close()
 
+    async def sweep(self, now: float) -> None:
+        """Remove what is too old.
+
+        A model that the config does not name (any more) may be another host's in the same
+        database, or a slip of the pen: what it logged stays for the usual time.
+        """
+        found = examinations(self._settings)
+        kept = {name: it.retention for name, it in found.items() if it.retention > 0}
+        least = self._settings.database.feedback_retention
+        try:
+            await self.ledger.sweep(now, kept, RETENTION, least)
+        except PointsmanError as error:
+            log.warning("ledger: what is too old could not be removed: %s", error)
+        except Exception:  # a fault of this program's: without rounds it would grow for ever
+            log.exception("ledger: what is too old could not be removed")
+
     async def _sweep_for_ever(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
-            kept = {name: it.retention for name, it in examinations(self._settings).items()}
-            least = self._settings.database.feedback_retention
-            try:
-                await self.ledger.sweep(time.time(), kept, 0.0, least)
-            except PointsmanError as error:
-                log.warning("ledger: what is too old could not be removed: %s", error)
-            except Exception:  # a fault of this program's: without rounds it would grow for ever
-                log.exception("ledger: what is too old could not be removed")
+            await self.sweep(time.time())

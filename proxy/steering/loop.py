@@ -283,6 +283,8 @@ class ReleaseDesk:
         if problems := _reverted_stables(found.plan, held):
             self.reload_refused(ConfigError(found.path, problems))
             return False
+        if self._refused is not None:
+            log.info("%s: the config is in order again", found.path)
         self._refused = None
         changed = changes(held.rules.words, found.words)
         same = not changed and found.plan == held.rules.plan

@@ -42,6 +42,11 @@ def tidy(folder: Path, newest: Path, limits: Limits) -> Iterator[None]:
     _bound(folder, newest, limits.model)
 
 
+def _for_its_group(path: str, flags: int) -> int:
+    """As readable as the file that it replaces."""
+    return os.open(path, flags, 0o640)
+
+
 def _gzip(path: Path, number: int) -> Iterator[None]:
     unfinished = path.with_name(evidence_files.name(number, UNFINISHED))
     with _mine(path) as fd:
@@ -50,7 +55,7 @@ def _gzip(path: Path, number: int) -> Iterator[None]:
         try:
             with (
                 open(fd, "rb", closefd=False) as plain,
-                unfinished.open("wb") as raw,
+                open(unfinished, "wb", opener=_for_its_group) as raw,
                 gzip.GzipFile(path.name, "wb", _LEVEL, raw, mtime=0) as zipped,
             ):
                 while piece := plain.read(_STEP):

@@ -271,7 +271,7 @@ def test_a_simulation_of_the_config_s_guardrails(run: Run, guarded: Path, tmp_pa
         (["--base-rate", "0.6"], "base_rate x effect x drift is 1.2"),
         (["--activity", "odd"], "must be one of even, log-normal, pareto"),
         (["--customers", "1"], "customers 1: must be from 2"),
-        (["--step", "5"], "allowed is a duration"),
+        (["--step", "5"], "'5': allowed is a percentage above 0 and below 100, a colon"),
         (["--step", "x:1h"], "'x:1h': allowed is a percentage above 0 and below 100"),
         (["--step", "20:1h", "--step", "10:1h"], "each share must be at least the one before"),
         (["--tick", "0s"], "'0s': allowed is a duration"),

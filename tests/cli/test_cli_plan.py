@@ -28,6 +28,20 @@ def test_a_plan_by_hand(run: Run, config: Path) -> None:
     assert "chance of a false revert: at most 5 %, simulated" in result.stdout
 
 
+def test_a_plan_says_what_each_guardrail_brings_about(run: Run, config: Path) -> None:
+    rules = "{calm: {event: error, critical: false}, told: {event: slow, over: 1s, dry_run: true}}"
+    config.write_text(f"{config.read_text()}    guardrails: {{rules: {rules}}}\n")
+    said = run("plan", "credit-risk", "-c", config, *BY_HAND).stdout
+    assert "holds the share at an e-value of 20" in said
+    assert "chance of a false hold" in said
+    assert "only tells (dry run) at an e-value of" in said
+
+
+def test_a_step_without_a_time_is_shown_whole(run: Run, config: Path) -> None:
+    result = run("plan", "credit-risk", "-c", config, *BY_HAND[:4], "--step", "5")
+    assert (result.exit_code, "'5'" in result.stderr) == (2, True)
+
+
 def test_a_plan_as_json(run: Run, guarded: Path) -> None:
     words = ("--base-rate", "approvals=0.3", "--customers", "50000", "--json")
     found = json.loads(run("plan", "credit-risk", "-c", guarded, *BY_HAND, *words).stdout)

@@ -13,7 +13,7 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from proxy.errors import OperationRefused
-from proxy.routing.plan import Plan
+from proxy.routing.plan import ModelPlan, Plan
 from proxy.settings import Settings
 from proxy.steering import ReleaseDesk
 from proxy.store import verify
@@ -44,6 +44,18 @@ actions = st.one_of(
     st.tuples(st.just("waits"), st.sampled_from([0.1, 2.0, 90.0])),
 )
 
+#: What nobody ordered: traffic that goes well or badly, and time.
+BY_ITSELF = ("fails", "works", "waits")
+
+
+def only_takes_away(before: ModelPlan, after: ModelPlan) -> None:
+    """No canary that was not there, no larger share, and nothing else is changed."""
+    assert (after.stable, after.shadows) == (before.stable, before.shadows)
+    if after.canary is not None:
+        assert before.canary is not None
+        assert after.canary.version == before.canary.version
+        assert after.canary.percent <= before.canary.percent
+
 
 @dataclass
 class World:
@@ -60,6 +72,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.latched: set[str] = set()
+        self.by_itself = False
 
     def start(self) -> None:
         disk = BrokenDisk(self.scene.path)
@@ -77,6 +90,8 @@ class World:
         assert plan.number >= self.worker.number
         if plan.number == self.worker.number:
             assert plan == self.worker
+        if self.by_itself:
+            only_takes_away(self.worker.models[0], plan.models[0])
         self.worker = plan
         self.latched |= {latch.version for latch in plan.latches}
         canary = plan.models[0].canary
@@ -90,6 +105,7 @@ class World:
 
     async def does(self, name: str, *args: object) -> None:
         desk, scene = self.scene.desk, self.scene
+        self.by_itself = name in BY_ITSELF
         match name, args:
             case "fails", (str(version),):
                 if self.canary == version:
@@ -149,11 +165,8 @@ class World:
                 self.latched.add(version)
 
 
-@given(st.lists(actions, max_size=25))
-@profile(max_examples=150)
-def test_no_published_plan_has_a_latched_canary(happenings: list[tuple[object, ...]]) -> None:
-    async def play(folder: Path) -> None:
-        world = World(Scene(folder))
+def plays(happenings: list[tuple[object, ...]]) -> World:
+    async def play(world: World) -> None:
         world.start()
         try:
             for name, *args in happenings:
@@ -167,4 +180,27 @@ def test_no_published_plan_has_a_latched_canary(happenings: list[tuple[object, .
             world.scene.close()
 
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(play(Path(folder)))
+        world = World(Scene(Path(folder)))
+        asyncio.run(play(world))
+    return world
+
+
+@given(st.lists(actions, max_size=25))
+@profile(max_examples=150)
+def test_no_published_plan_has_a_latched_canary(happenings: list[tuple[object, ...]]) -> None:
+    plays(happenings)
+
+
+@given(st.lists(actions, max_size=10), st.lists(st.sampled_from(VERSIONS), max_size=10))
+@profile(max_examples=50)
+def test_by_itself_the_desk_only_takes_traffic_away(
+    orders: list[tuple[object, ...]], versions: list[str]
+) -> None:
+    """After any orders of people, however well or badly it goes (``World.receive`` asserts)."""
+    going: list[tuple[object, ...]] = [
+        happening
+        for version in versions
+        for happening in (("works", version), ("waits", 90.0), ("fails", version), ("waits", 2.0))
+    ]
+    world = plays([*orders, *going])
+    assert not going or world.by_itself

@@ -97,6 +97,8 @@ def test_rotated_files_give_the_same_state_and_all_lines(tmp_path: Path, zipped:
     endings = [path.suffix for path in sorted((tmp_path / "m").iterdir())]
     assert len(endings) > 10
     assert endings.count(".gz") == (len(endings) - 1 if zipped else 0)
+    modes = {path.stat().st_mode & 0o007 for path in (tmp_path / "m").iterdir()}
+    assert modes == {0}, "customers' hashes are not for everybody"
     assert again(EvidenceWriter(tmp_path, judge.head).recover("m", "2")) == judge.state
 
     reading = read_evidence(tmp_path / "m")

@@ -8,6 +8,7 @@ the same moment would otherwise not see each other's row, and the two would neve
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sqlite3
 import ssl
@@ -134,6 +135,8 @@ class Database:
         )
         engine = create_engine(url, connect_args=arguments, pool_size=2, pool_pre_ping=True)
         event.listen(engine, "begin", _postgresql_begins)
+        # A connection that the server ended is a traceback there; what follows is said by us.
+        logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
         return engine
 
     @contextmanager
