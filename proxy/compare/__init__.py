@@ -12,7 +12,6 @@ a few examples, and of these a predicted value only where the operator allows it
     agreement, noise, timeline  how often they agree, beside stable and itself, over time
     decisions, examples         who would be decided otherwise; a few of them
     fidelity    whether the numbers can be trusted: what was lost, and whom it hits
-    pacing      how many of the pairs there is time for
     recorded    lines of recorded answers
     pairing     statuses and latencies of every shadow's pairs, whatever the answers say
     group       every figure of one group of pairs, with and without labels

@@ -280,7 +280,7 @@ class ReleaseDesk:
         """
         held, now = self._held, self._clock()
         found = rules(settings)
-        if problems := _reverted_stables(found.plan, held):
+        if problems := orders.reverted_stables(found.plan, held):
             self.reload_refused(ConfigError(found.path, problems))
             return False
         if self._refused is not None:
@@ -389,14 +389,3 @@ def _no_comparisons(_model: str) -> Mapping[str, View | None]:
 
 def _no_ledger() -> None:
     """There is none."""
-
-
-def _reverted_stables(plan: Plan, held: Held) -> list[str]:
-    """One line for each model whose stable version the file now wants to be a reverted one."""
-    return [
-        f"models.{model.name}.split.stable: found {model.stable!r}, which was reverted "
-        f"({latch.reason}: {latch.message}); allowed is another version, or this one after "
-        f"`pointsman split clear-revert {model.name} {model.stable}`"
-        for model, latch in planning.latched_stables(plan, held.latches)
-        if (was := held.model(model.name)) is None or was.stable != model.stable
-    ]

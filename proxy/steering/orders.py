@@ -1,4 +1,4 @@
-"""What operators order, checked: an entry for the history, or OperationRefused.
+"""What operators and the file order, checked: an entry for the history, or OperationRefused.
 
 Pure: nothing is changed here.  Every refusal says what was found and what is allowed.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from proxy.errors import OperationRefused
-from proxy.routing.plan import CanaryPlan, ModelPlan
+from proxy.routing.plan import CanaryPlan, ModelPlan, Plan
 from proxy.steering import planning
 from proxy.steering.held import Held
 from proxy.steering.rules import canary_words, said
@@ -233,3 +233,14 @@ def _model(held: Held, name: str) -> ModelPlan:
         shown = ", ".join(known[:20]) + (" ..." if len(known) > 20 else "")
         raise OperationRefused(f"there is no model {name!r}; there are: {shown}")
     return plan
+
+
+def reverted_stables(plan: Plan, held: Held) -> list[str]:
+    """One line for each model whose stable version the file now wants to be a reverted one."""
+    return [
+        f"models.{model.name}.split.stable: found {model.stable!r}, which was reverted "
+        f"({latch.reason}: {latch.message}); allowed is another version, or this one after "
+        f"`pointsman split clear-revert {model.name} {model.stable}`"
+        for model, latch in planning.latched_stables(plan, held.latches)
+        if (was := held.model(model.name)) is None or was.stable != model.stable
+    ]

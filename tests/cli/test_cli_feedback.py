@@ -26,7 +26,11 @@ from proxy.errors import OperationRefused, Unreachable
 
 Run = Callable[..., Result]
 At = Callable[..., Any]
-WHEN = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=30)
+
+
+def lately() -> datetime.datetime:
+    """Half a minute ago: the canary was there, whenever this runs."""
+    return datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=30)
 
 
 @pytest.fixture
@@ -107,7 +111,7 @@ async def test_an_import_that_is_run_again_takes_nothing_twice(
 
 async def test_kpi_events_from_json_lines(door: World, at: At, tmp_path: Path) -> None:
     file = tmp_path / "sales.jsonl"
-    event = {"who": "4711", "value": 2.5, "at": WHEN.isoformat()}
+    event = {"who": "4711", "value": 2.5, "at": lately().isoformat()}
     lines = [json.dumps(event), "", "{broken", json.dumps(event | {"value": float("nan")})]
     lines += [json.dumps(event | {"who": 12}), "[1]", json.dumps(event | {"more": 1}), "\x00"]
     file.write_bytes("\n".join(lines).encode() + b'\n{"x": "' + b"y" * 2_000_000 + b'"}\n')
@@ -126,11 +130,11 @@ async def test_kpi_events_from_json_lines(door: World, at: At, tmp_path: Path) -
 
 
 async def test_kpi_events_from_parquet(door: World, at: At, tmp_path: Path) -> None:
-    file = tmp_path / "sales.parquet"
+    file, when = tmp_path / "sales.parquet", lately()
     table = {
         "customer": ["1", "2", "3", "4", "5"],
         "value": [1.0, None, float("nan"), float("inf"), 2.0],
-        "at": [WHEN.replace(tzinfo=None)] * 5,
+        "at": [when.replace(tzinfo=None)] * 5,
         "other": [b"x"] * 5,
     }
     parquet.write_table(pyarrow.table(table), file)
@@ -142,7 +146,7 @@ async def test_kpi_events_from_parquet(door: World, at: At, tmp_path: Path) -> N
     why = {row[0]: row[1] for row in rejects[1:]}
     assert why["2"].startswith("value: found none")
     assert why["4"] == "found an infinite number; allowed is a finite one"
-    assert door.remembered.observed[0][1].at == pytest.approx(WHEN.timestamp(), abs=1e-3)
+    assert door.remembered.observed[0][1].at == pytest.approx(when.timestamp(), abs=1e-3)
 
 
 @pytest.mark.parametrize(

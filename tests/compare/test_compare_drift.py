@@ -51,7 +51,7 @@ def test_ks_of_tied_scores_is_exact():
     assert found.ks_p == pytest.approx(exact.pvalue, rel=0.1)
 
 
-@given(st.floats(0.01, 0.4), st.integers(20, 5000), st.integers(20, 5000))
+@given(st.floats(0.01, 0.4), st.integers(60, 5000), st.integers(60, 5000))
 def test_the_chance_of_ks_is_kolmogorovs(d, n, m):
     exact = kstwo.sf(d, round(n * m / (n + m)))
     assert drift.ks_chance(d, n, m) == pytest.approx(exact, rel=0.12, abs=0.004)
