@@ -100,6 +100,7 @@ def _customer(row: dict[str, object]) -> Customer:
         id=str(row["id"]),
         age_band=str(row["age_band"]),
         education=str(row["education"]),
-        defaulted=bool(row["defaulted"]),
+        # Missing in what an earlier demo made: that one is made anew, load tests do not need it.
+        defaulted=bool(row.get("defaulted")),
         body=json.dumps(request, separators=(",", ":")).encode(),
     )
