@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +182,8 @@ def test_bad_answers_revert_and_predictions_are_logged(houses: Any) -> None:
     assert versions["1"]["bad_output"] == 0
 
     def logged() -> set[tuple[str, str]]:
-        with sqlite3.connect(house.path.parent / ".pointsman" / "ledger.sqlite3") as database:
+        path = house.path.parent / ".pointsman" / "ledger.sqlite3"
+        with closing(sqlite3.connect(path)) as database:
             return set(database.execute("SELECT DISTINCT version, arm FROM predictions"))
 
     until(lambda: logged() == {("1", "stable"), ("2", "canary")})
